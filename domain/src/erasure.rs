@@ -1,0 +1,184 @@
+//! Taking people who were removed on request out of a normalised document (see [`crate::instagram`]).
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// What stands where a handle stood.
+const REMOVED: &str = "[removed]";
+
+/// Everybody the document names, by handle (lower case) and by id.
+pub fn people(document: &Value) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for post in list(document, "posts") {
+        collect(post, &["owner_username", "owner_id"], &mut names);
+        for field in ["tagged_users", "coauthor_producers"] {
+            for person in list(post, field) {
+                collect(person, &["username", "id"], &mut names);
+            }
+        }
+        for mention in list(post, "mentions") {
+            names.extend(mention.as_str().map(str::to_lowercase));
+        }
+    }
+    for related in list(document, "related") {
+        collect(
+            related,
+            &["related_username", "related_instagram_user_id"],
+            &mut names,
+        );
+    }
+    names.into_iter().collect()
+}
+
+/// The document without these people: their posts and every reference to them gone, their handles in texts replaced.
+pub fn without(mut document: Value, people: &[String]) -> Value {
+    let gone = |value: &Value, field: &str| {
+        value
+            .get(field)
+            .and_then(Value::as_str)
+            .is_some_and(|name| people.iter().any(|person| person.eq_ignore_ascii_case(name)))
+    };
+    retain(&mut document, "posts", |post| {
+        !gone(post, "owner_username") && !gone(post, "owner_id")
+    });
+    retain(&mut document, "related", |related| {
+        !gone(related, "related_username") && !gone(related, "related_instagram_user_id")
+    });
+    if let Some(posts) = document.get_mut("posts").and_then(Value::as_array_mut) {
+        for post in posts {
+            for field in ["tagged_users", "coauthor_producers"] {
+                retain(post, field, |person| {
+                    !gone(person, "username") && !gone(person, "id")
+                });
+            }
+            retain(post, "mentions", |name| {
+                !name
+                    .as_str()
+                    .is_some_and(|name| people.iter().any(|person| person.eq_ignore_ascii_case(name)))
+            });
+            retain(post, "mention_contexts", |mention| {
+                !gone(mention, "mentioned_username")
+            });
+            for field in ["caption", "accessibility_caption"] {
+                redact_field(post, field, people);
+            }
+            if let Some(contexts) = post
+                .get_mut("mention_contexts")
+                .and_then(Value::as_array_mut)
+            {
+                for context in contexts {
+                    redact_field(context, "mention_context", people);
+                }
+            }
+        }
+    }
+    if let Some(profile) = document.get_mut("profile") {
+        redact_field(profile, "biography", people);
+    }
+    document
+}
+
+/// The text with each of these handles replaced, where it stands as a word of its own; letters' case does not matter.
+pub fn redact(text: &str, people: &[String]) -> String {
+    let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_handle) {
+        out.push_str(&rest[..start]);
+        let word = &rest[start..];
+        let end = word.find(|c| !is_handle(c)).unwrap_or(word.len());
+        // A full stop that ends a sentence is not part of the handle.
+        let handle = word[..end].trim_end_matches('.');
+        if people.iter().any(|person| person.eq_ignore_ascii_case(handle)) {
+            out.push_str(REMOVED);
+        } else {
+            out.push_str(handle);
+        }
+        out.push_str(&word[handle.len()..end]);
+        rest = &word[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+fn collect(value: &Value, fields: &[&str], names: &mut BTreeSet<String>) {
+    for field in fields {
+        names.extend(value.get(field).and_then(Value::as_str).map(str::to_lowercase));
+    }
+}
+
+fn retain(value: &mut Value, field: &str, keep: impl Fn(&Value) -> bool) {
+    if let Some(items) = value.get_mut(field).and_then(Value::as_array_mut) {
+        items.retain(keep);
+    }
+}
+
+fn redact_field(value: &mut Value, field: &str, people: &[String]) {
+    if let Some(Value::String(text)) = value.get_mut(field) {
+        *text = redact(text, people);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn document() -> Value {
+        json!({
+            "profile": { "username": "host", "biography": "friend of @Gone." },
+            "posts": [
+                { "owner_username": "host", "caption": "with @gone, @goner and @stays", "mentions": ["gone", "goner", "stays"],
+                  "tagged_users": [{ "username": "gone", "id": "7" }, { "username": "stays", "id": "8" }], "coauthor_producers": null,
+                  "mention_contexts": [{ "mentioned_username": "gone", "mention_context": "with @gone" },
+                                       { "mentioned_username": "stays", "mention_context": "@gone and @stays" }] },
+                { "owner_username": "gone", "owner_id": "7", "caption": "mine" }
+            ],
+            "related": [{ "related_username": "gone" }, { "related_username": "stays" }]
+        })
+    }
+
+    #[test]
+    fn everybody_named_is_found() {
+        let named = people(&document());
+        for name in ["host", "gone", "goner", "stays", "7", "8"] {
+            assert!(named.iter().any(|person| person == name), "{name} is missing");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_removed_person_stays_and_nobody_else_goes() {
+        let left = without(document(), &["gone".to_owned(), "7".to_owned()]);
+        assert!(!people(&left).iter().any(|person| person == "gone" || person == "7"));
+        assert_eq!(left["posts"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            left["posts"][0]["caption"],
+            "with @[removed], @goner and @stays"
+        );
+        assert_eq!(left["posts"][0]["mentions"], json!(["goner", "stays"]));
+        assert_eq!(left["profile"]["biography"], "friend of @[removed].");
+        assert!(!left.to_string().to_lowercase().contains("@gone\""));
+    }
+
+    #[test]
+    fn a_handle_inside_another_word_is_left_alone() {
+        let gone = ["ann".to_owned()];
+        assert_eq!(redact("Hannah, ANN and ann.", &gone), "Hannah, [removed] and [removed].");
+    }
+
+    #[test]
+    fn a_document_of_any_other_form_is_returned_as_it_is() {
+        for value in [json!(null), json!([1]), json!({ "posts": 3, "profile": "x" })] {
+            assert_eq!(without(value.clone(), &["a".to_owned()]), value);
+        }
+    }
+}

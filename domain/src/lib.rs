@@ -1,0 +1,28 @@
+//! The domain of analytics_ext as plain Rust: arguments in, answer out. No PostgreSQL, no I/O, no clock but
+//! [`identifiers`]. The extension in `src/` offers these functions to SQL under the same names.
+#![forbid(unsafe_code)]
+
+/// Access windows: when an unlocked profile is open.
+pub mod access;
+/// SHA-256 as text.
+pub mod digest;
+/// Engagement rates.
+pub mod engagement;
+/// Taking people who were removed on request out of a document.
+pub mod erasure;
+/// Time-ordered identifiers.
+pub mod identifiers;
+/// A creator's weight in one number.
+pub mod influence;
+/// Instagram payloads, parsed and normalised.
+pub mod instagram;
+/// When a failed job runs again, and when it is given up.
+pub mod jobs;
+/// Who asks, and from where: token claims and request headers.
+pub mod request;
+/// Sentiment of a text (VADER).
+pub mod sentiment;
+/// Mentions and hashtags in captions and comments.
+pub mod text;
+/// Instagram usernames as people type and paste them.
+pub mod username;

@@ -1,0 +1,179 @@
+// What a client of the stack does, from sign-up to what a stranger sees. Prints plain text for a terminal of 80 columns.
+//
+// Needs API_URL and ANON_KEY (scripts/demo.sh and .dev/env give them). DEMO_PROFILES=a,b,c chooses the profiles.
+import { randomUUID } from "node:crypto";
+import { createClient } from "@supabase/supabase-js";
+import ws from "ws";
+
+const { API_URL, ANON_KEY, STANDIN_URL, DEMO_PROFILES } = process.env;
+const WIDTH = 80;
+// A fetch from Decodo takes up to a minute; the sidecar tries again after a failure.
+const PATIENCE_MS = 180_000;
+
+const client = () =>
+  createClient(API_URL, ANON_KEY, {
+    db: { schema: "analytics" },
+    auth: { persistSession: false, autoRefreshToken: false },
+    realtime: { transport: ws }, // Node 20 has no WebSocket of its own
+  });
+
+async function call(supabase, name, parameters) {
+  const { data, error } = await supabase.rpc(name, parameters);
+  if (error) throw new Error(`${name}: ${error.code} ${error.message}${error.hint ? ` (${error.hint})` : ""}`);
+  return data;
+}
+
+async function signUp(name) {
+  const supabase = client();
+  const email = `${name}.${randomUUID().slice(0, 8)}@example.com`;
+  const { error } = await supabase.auth.signUp({ email, password: randomUUID() });
+  if (error) throw new Error(`sign-up of ${email}: ${error.message}`);
+  return { supabase, email };
+}
+
+async function profilesToUnlock() {
+  if (DEMO_PROFILES) return DEMO_PROFILES.split(",").map((name) => name.trim()).filter(Boolean);
+  if (!STANDIN_URL) return ["nasa", "natgeo"];
+  const { usernames } = await (await fetch(`${STANDIN_URL}/catalog`)).json();
+  return usernames.filter(({ profile }) => profile).slice(0, 6).map(({ username }) => username);
+}
+
+// --- how values are shown; what is unknown is a dash, never a nought -------------------------------------------------
+
+const number = (value) => (value == null ? "-" : Math.round(value).toLocaleString("en-US"));
+const percent = (value) => (value == null ? "-" : `${value.toFixed(2)} %`);
+const day = (value) => (value == null ? "-" : value.slice(0, 10));
+const yes = (value) => (value == null ? "-" : value ? "yes" : "no");
+
+const segmenter = new Intl.Segmenter();
+const wide = /\p{Extended_Pictographic}|\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}/u;
+const cells = (text) => [...segmenter.segment(text)].map(({ segment }) => ({ segment, width: wide.test(segment) ? 2 : 1 }));
+
+function fit(text, width) {
+  const line = String(text ?? "-").replace(/[\s\p{Cc}]+/gu, " ").trim();
+  const all = cells(line);
+  if (all.reduce((sum, cell) => sum + cell.width, 0) <= width) return line;
+  let kept = "";
+  let used = 0;
+  for (const cell of all) {
+    if (used + cell.width > width - 1) break;
+    kept += cell.segment;
+    used += cell.width;
+  }
+  return `${kept.trimEnd()}…`;
+}
+
+const pad = (text, width) => text + " ".repeat(Math.max(0, width - cells(text).reduce((sum, cell) => sum + cell.width, 0)));
+const line = (text = "") => console.log(text);
+const heading = (text) => line(`\n${text}\n${"-".repeat(Math.min(WIDTH, text.length))}`);
+const fact = (name, value) => line(`  ${name.padEnd(22)}${fit(value, WIDTH - 24)}`);
+
+// columns: [title, width, "left" | "right"]
+function table(columns, rows) {
+  const row = (values) =>
+    line(
+      `  ${columns
+        .map(([, width, side], i) => (side === "right" ? fit(values[i], width).padStart(width) : pad(fit(values[i], width), width)))
+        .join("  ")}`.trimEnd(),
+    );
+  row(columns.map(([title]) => title));
+  rows.forEach(row);
+}
+
+// --- the story -------------------------------------------------------------------------------------------------------
+
+async function unlock(supabase, usernames) {
+  const deadline = Date.now() + PATIENCE_MS;
+  let shown = "";
+  for (;;) {
+    const answers = await call(supabase, "unlock_profiles", { usernames });
+    const states = answers.map(({ username, state }) => `${username} ${state}`).join(", ");
+    if (states !== shown) {
+      const count = (state) => answers.filter((answer) => answer.state === state).length;
+      line(`  ${count("ready")} ready, ${count("pending")} pending, ${count("failed")} failed`);
+      shown = states;
+    }
+    if (answers.every(({ state }) => state !== "pending")) return answers;
+    if (Date.now() > deadline) throw new Error(`still pending after ${PATIENCE_MS / 1000} s: ${states}`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+function showProfile({ profile, captured_at, window, engagement, posts, top_posts, mentions, hashtags, related_profiles, comment_sentiment }) {
+  heading(`@${profile.username}`);
+  fact("name", profile.full_name);
+  fact("category", profile.category);
+  fact("followers", number(profile.followers_count));
+  fact("following", number(profile.following_count));
+  fact("posts", `${number(profile.posts_count)} (${number(posts.stored)} stored)`);
+  fact("verified, private", `${yes(profile.is_verified)}, ${yes(profile.is_private)}`);
+  fact("captured, open until", `${day(captured_at)}, ${day(window.to)}`);
+  fact("engagement rate", `${percent(engagement.engagement_rate_by_followers)} of followers, over ${engagement.posts_counted} posts`);
+  fact("mean per post", `${number(engagement.mean_likes)} likes, ${number(engagement.mean_comments)} comments, ${number(engagement.mean_video_views)} video views`);
+  const several = (items, show) => items.slice(0, 5).map(show).join("  ") || "-";
+  fact("mentions", several(mentions, ({ username, times }) => `@${username} ${times}`));
+  fact("hashtags", several(hashtags, ({ hashtag, times }) => `#${hashtag.replace(/^#/, "")} ${times}`));
+  fact("related profiles", several(related_profiles, ({ username }) => `@${username}`));
+  if (comment_sentiment) fact("mood of comments", `${comment_sentiment.compound_score?.toFixed(2)} (-1 to 1), ${comment_sentiment.comments_analyzed} comments`);
+  if (top_posts.length) {
+    line("\n  top posts");
+    table(
+      [["posted", 10, "left"], ["likes", 11, "right"], ["comments", 9, "right"], ["rate", 9, "right"], ["caption", 31, "left"]],
+      top_posts.slice(0, 3).map((post) => [
+        day(post.posted_at), number(post.likes_count), number(post.comments_count), percent(post.engagement_rate_by_followers), post.caption,
+      ]),
+    );
+  }
+}
+
+async function main() {
+  const first = await signUp("ada");
+  const second = await signUp("eve");
+  heading("Two users sign up");
+  fact("first", first.email);
+  fact("second", second.email);
+  const { workspaces } = await call(first.supabase, "me");
+  fact("workspace of the first", `${workspaces[0].name} (${workspaces[0].role})`);
+
+  const usernames = await profilesToUnlock();
+  heading(`The first unlocks ${usernames.length} profiles`);
+  const answers = await unlock(first.supabase, usernames);
+  for (const { username, reason } of answers.filter(({ state }) => state === "failed")) line(fit(`  ${username}: ${reason.message}`, WIDTH));
+  const ready = answers.filter(({ state }) => state === "ready");
+  if (ready.length === 0) throw new Error("no profile could be unlocked");
+
+  const overviews = [];
+  for (const { username } of ready) overviews.push(await call(first.supabase, "profile_overview", { username }));
+  overviews.sort((a, b) => (b.profile.followers_count ?? 0) - (a.profile.followers_count ?? 0));
+  overviews.forEach(showProfile);
+
+  heading("All open profiles");
+  table(
+    [["profile", 26, "left"], ["followers", 13, "right"], ["engagement", 11, "right"], ["open until", 10, "left"]],
+    (await call(first.supabase, "my_profiles"))
+      .sort((a, b) => (b.followers_count ?? 0) - (a.followers_count ?? 0))
+      .map((row) => [`@${row.username}`, number(row.followers_count), percent(row.engagement_rate_by_followers), day(row.expires_at)]),
+  );
+
+  const wanted = overviews[0].profile.username.slice(0, 4);
+  const found = await call(first.supabase, "search_profiles", { query: wanted });
+  heading(`The first searches "${wanted}": ${found.total} found`);
+  for (const { username, full_name } of found.items.slice(0, 3)) fact(`@${username}`, full_name);
+
+  heading("What the second sees");
+  for (const name of ["profiles", "profile_posts", "profile_history", "mentions", "related_profiles"]) {
+    const { count, error } = await second.supabase.from(name).select("*", { count: "exact", head: true });
+    if (error) throw new Error(`${name}: ${error.message}`);
+    fact(`rows of ${name}`, count);
+    if (count !== 0) throw new Error(`the second user can read ${count} rows of ${name}`);
+  }
+  const { error, status } = await second.supabase.rpc("profile_overview", { username: ready[0].username });
+  if (!error) throw new Error("the second user can read a profile of the first");
+  fact(`profile_overview`, `${status} ${error.code}: ${error.message}`);
+  line();
+}
+
+await main().catch((error) => {
+  console.error(`\ndemo failed: ${error.message}`);
+  process.exitCode = 1;
+});

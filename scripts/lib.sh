@@ -1,0 +1,148 @@
+# shellcheck shell=bash disable=SC2034
+# Names and functions the scripts share. Sourced, never run.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+DEV=$ROOT/.dev
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+PG_MAJOR=15
+# Debian's places; a state's own server files have the same layout below STATE/server.
+PG_LIB=/usr/lib/postgresql/$PG_MAJOR
+PG_SHARE=/usr/share/postgresql/$PG_MAJOR
+# What build.sh makes: the extension's files below usr/, as in Debian's layout.
+PACKAGE=$TARGET/release/analytics_ext-pg$PG_MAJOR
+# The newest pgrx that builds with Rust 1.95; must equal the pgrx version in Cargo.toml.
+PGRX_VERSION=0.18.1
+
+export PATH=$DEV/tools/bin:$PATH
+export PGRX_HOME=$DEV/pgrx
+export PGRX_PG_CONFIG_PATH=$PG_LIB/bin/pg_config
+
+step() { printf '==> %s\n' "$*"; }
+
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# A TCP port nobody listens on. Another process may take it before we do; the caller's start then fails and says so.
+free_port() {
+  node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+}
+
+port_is_free() {
+  node -e 'const s = require("node:net").createServer().on("error", () => process.exit(1)).listen(+process.argv[1], "127.0.0.1", () => s.close())' "$1"
+}
+
+# 256 bits, hexadecimal: safe in a URL, a connection string and SQL.
+random_secret() { node -p 'require("node:crypto").randomBytes(32).toString("hex")'; }
+
+# Clock ticks after boot at which a process started: tells our process from a later one with the same number.
+started_at() {
+  local line fields
+  line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  read -ra fields <<<"${line##*) }" # what follows the name, which may hold blanks
+  printf '%s\n' "${fields[19]}"
+}
+
+is_running() { # pid-file
+  local pid ticks
+  [ -f "$1" ] || return 1
+  read -r pid ticks <"$1" || return 1
+  [ "$(started_at "$pid")" = "$ticks" ]
+}
+
+# Leaves a process running after this script, in a session of its own.
+start_process() { # pid-file log-file command…
+  local pid_file=$1 log=$2 pid
+  shift 2
+  setsid "$@" >>"$log" 2>&1 </dev/null &
+  pid=$!
+  printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$pid_file"
+}
+
+stop_process() { # pid-file
+  local pid
+  if is_running "$1"; then
+    read -r pid _ <"$1"
+    kill -TERM "$pid" 2>/dev/null || true
+    for _ in $(seq 100); do
+      is_running "$1" || break
+      sleep 0.1
+    done
+    if is_running "$1"; then
+      kill -KILL "$pid" 2>/dev/null || true
+    fi
+  fi
+  rm -f "$1"
+}
+
+# Waits until a command succeeds; gives up when the process dies or the time is over.
+wait_for() { # seconds pid-file log-file what command…
+  local seconds=$1 pid_file=$2 log=$3 what=$4
+  shift 4
+  for _ in $(seq $((seconds * 10))); do
+    "$@" >/dev/null 2>&1 && return 0
+    is_running "$pid_file" || break
+    sleep 0.1
+  done
+  tail -n 20 "$log" >&2 || true
+  fail "$what did not start; its last words are above, all of them in $log"
+}
+
+# The programs of one state's own server files.
+server_bin() { printf '%s\n' "$1/server$PG_LIB/bin"; }
+
+# Where the superuser finds a database of a state.
+database_url() { # state port database
+  printf 'postgresql://postgres:%s@127.0.0.1:%s/%s\n' "$(cat "$1/superuser")" "$2" "$3"
+}
+
+SERVER_USER=postgres
+
+# PostgreSQL refuses to run as root, so root hands over to the account of Debian's package. Where a directory above the
+# clone is closed to that account (/root, say), it keeps one capability: passing directories.
+as_server_user() {
+  if [ "$(id -u)" -ne 0 ]; then
+    "$@"
+  elif can_pass_to_clone; then
+    runuser -u "$SERVER_USER" -- "$@"
+  else
+    local capability
+    capability=$(passing_capability) ||
+      fail "user $SERVER_USER cannot pass to $ROOT, and the server cannot run as root: open the directories above (chmod o+x) or clone elsewhere"
+    setpriv --reuid="$SERVER_USER" --regid="$SERVER_USER" --init-groups \
+      --inh-caps="+$capability" --ambient-caps="+$capability" -- "$@"
+  fi
+}
+
+can_pass_to_clone() { runuser -u "$SERVER_USER" -- test -x "$DEV"; }
+
+passing_capability() {
+  local capability
+  for capability in dac_read_search dac_override; do
+    if setpriv --reuid="$SERVER_USER" --regid="$SERVER_USER" --init-groups \
+      --inh-caps="+$capability" --ambient-caps="+$capability" -- test -x "$DEV" 2>/dev/null; then
+      printf '%s\n' "$capability"
+      return 0
+    fi
+  done
+  return 1
+}
+
+give_to_server_user() {
+  if [ "$(id -u)" -eq 0 ]; then
+    chown "$SERVER_USER:" "$@"
+  fi
+}
+
+# States of runs that were killed before they could clean up.
+remove_abandoned_states() { # name
+  local state
+  for state in "$DEV/$1"-*; do
+    if [ -d "$state" ] && [ ! -e "/proc/${state##*-}" ]; then
+      "$ROOT/scripts/stack.sh" remove "$state"
+    fi
+  done
+}

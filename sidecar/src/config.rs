@@ -1,0 +1,393 @@
+//! Everything that can be set, checked once at start. All mistakes are reported together, and no secret is ever shown.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Parser;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+/// Takes jobs from analytics_ext's database, calls the remotes, gives the answers back.
+///
+/// Secrets come from the environment only, because arguments show in the process list:
+/// DATABASE_URL, DECODO_USERNAME and DECODO_PASSWORD (or the older names SMARTPROXY_USERNAME and SMARTPROXY_PASSWORD).
+#[derive(Debug, Parser)]
+#[command(name = "analytics_sidecar", version)]
+pub struct Arguments {
+    /// Base address of Decodo's scraping API; plain http only for a loopback address.
+    #[arg(long, env = "DECODO_URL", default_value = "https://scraper-api.decodo.com")]
+    pub decodo_url: String,
+
+    /// Longest wait for one answer of Decodo, 1 to 600. Its own clients wait 180: it retries inside that time, and an
+    /// answer given up earlier is paid for all the same.
+    #[arg(long, env = "DECODO_TIMEOUT_SECONDS", default_value = "180")]
+    pub decodo_timeout_seconds: String,
+
+    /// Largest answer that is read, in MiB, 1 to 256. A page of posts is about 0.3 MiB; memory needed is a few times
+    /// this for each concurrent job.
+    #[arg(long, env = "DECODO_MAX_ANSWER_MIB", default_value = "32")]
+    pub decodo_max_answer_mib: String,
+
+    /// Jobs worked on at the same time, 1 to 256. Decodo's smallest plan allows 10 requests a second.
+    #[arg(long, env = "SIDECAR_CONCURRENCY", default_value = "8")]
+    pub concurrency: String,
+
+    /// How long a claimed job stays ours without a heartbeat, 5 to 3600; heartbeats come at a third of it. After a
+    /// crash, jobs return within this time.
+    #[arg(long, env = "SIDECAR_LEASE_SECONDS", default_value = "60")]
+    pub lease_seconds: String,
+
+    /// After SIGTERM: how long running jobs may go on before they are given back, 0 to 600. Keep it below what the
+    /// service manager allows (Docker 10, Kubernetes 30, systemd 90).
+    #[arg(long, env = "SIDECAR_GRACE_SECONDS", default_value = "20")]
+    pub grace_seconds: String,
+
+    /// Failures in a row of one remote after which it is left alone for a while, 1 to 1000.
+    #[arg(long, env = "SIDECAR_BREAKER_FAILURES", default_value = "5")]
+    pub breaker_failures: String,
+
+    /// How long it is left alone the first time, 1 to 600; doubled up to ten times this while it stays down.
+    #[arg(long, env = "SIDECAR_BREAKER_COOL_DOWN_SECONDS", default_value = "15")]
+    pub breaker_cool_down_seconds: String,
+
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "SIDECAR_LISTEN", default_value = "127.0.0.1:9187")]
+    pub listen: String,
+
+    /// Name of this process in the job queue; host name, process id and four random characters if not given.
+    #[arg(long, env = "SIDECAR_WORKER")]
+    pub worker: Option<String>,
+
+    /// What is logged: a level or a tracing filter, such as "info,analytics_sidecar=debug".
+    #[arg(long, env = "SIDECAR_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// The checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub database_url: SecretString,
+    pub decodo: DecodoConfig,
+    pub concurrency: usize,
+    pub lease: Duration,
+    pub grace: Duration,
+    pub breaker_failures: u32,
+    pub breaker_cool_down: Duration,
+    pub listen: SocketAddr,
+    pub worker: String,
+    pub log: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct DecodoConfig {
+    pub url: Url,
+    pub username: String,
+    pub password: SecretString,
+    pub timeout: Duration,
+    /// Bytes
+    pub max_answer: usize,
+}
+
+/// Every mistake found, each as "NAME: what is wrong".
+#[derive(Debug)]
+pub struct Mistakes(Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{} {noun} in the configuration", self.0.len())?;
+        for mistake in &self.0 {
+            write!(f, "\n  {mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+impl Mistakes {
+    fn add(&mut self, name: &str, what: impl fmt::Display) {
+        self.0.push(format!("{name}: {what}"));
+    }
+
+    /// The value, or its mistake noted.
+    fn note<T>(&mut self, name: &str, checked: Result<T, String>) -> Option<T> {
+        checked.map_err(|what| self.add(name, what)).ok()
+    }
+
+    fn number(&mut self, name: &str, text: &str, range: RangeInclusive<u32>) -> Option<u32> {
+        let checked = match text.trim().parse::<u32>() {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => Err(format!(
+                "{text:?} is not a whole number from {} to {}",
+                range.start(),
+                range.end()
+            )),
+        };
+        self.note(name, checked)
+    }
+
+    fn seconds(&mut self, name: &str, text: &str, range: RangeInclusive<u32>) -> Option<Duration> {
+        self.number(name, text, range)
+            .map(|seconds| Duration::from_secs(seconds.into()))
+    }
+}
+
+impl Config {
+    /// Checks the arguments together with the secrets that `environment` gives.
+    pub fn new(arguments: Arguments, environment: impl Fn(&str) -> Option<String>) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes(Vec::new());
+        // An empty variable means "not set", as in a Compose file that always passes it on.
+        let environment = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+
+        let database_url = mistakes.note("DATABASE_URL", database_url(environment("DATABASE_URL")));
+        let url = mistakes.note("DECODO_URL", decodo_url(&arguments.decodo_url));
+        let credentials = credentials(&environment, &mut mistakes);
+        let timeout = mistakes.seconds("DECODO_TIMEOUT_SECONDS", &arguments.decodo_timeout_seconds, 1..=600);
+        let max_answer = mistakes.number("DECODO_MAX_ANSWER_MIB", &arguments.decodo_max_answer_mib, 1..=256);
+        let concurrency = mistakes.number("SIDECAR_CONCURRENCY", &arguments.concurrency, 1..=256);
+        let lease = mistakes.seconds("SIDECAR_LEASE_SECONDS", &arguments.lease_seconds, 5..=3600);
+        let grace = mistakes.seconds("SIDECAR_GRACE_SECONDS", &arguments.grace_seconds, 0..=600);
+        let breaker_failures = mistakes.number("SIDECAR_BREAKER_FAILURES", &arguments.breaker_failures, 1..=1000);
+        let breaker_cool_down = mistakes.seconds(
+            "SIDECAR_BREAKER_COOL_DOWN_SECONDS",
+            &arguments.breaker_cool_down_seconds,
+            1..=600,
+        );
+        let listen = arguments
+            .listen
+            .parse::<SocketAddr>()
+            .map_err(|_| format!("{:?} is not an address and port, such as 127.0.0.1:9187", arguments.listen));
+        let listen = mistakes.note("SIDECAR_LISTEN", listen);
+        let log = EnvFilter::try_new(&arguments.log)
+            .map(|_| arguments.log.clone())
+            .map_err(|_| format!("{:?} is not a log filter, such as info", arguments.log));
+        let log = mistakes.note("SIDECAR_LOG", log);
+        let worker = mistakes.note("SIDECAR_WORKER", worker_name(arguments.worker));
+
+        match (
+            (database_url, url, credentials, timeout, max_answer, concurrency),
+            (lease, grace, breaker_failures, breaker_cool_down, listen, log, worker),
+        ) {
+            (
+                (Some(database_url), Some(url), Some((username, password)), Some(timeout), Some(mib), Some(concurrency)),
+                (
+                    Some(lease),
+                    Some(grace),
+                    Some(breaker_failures),
+                    Some(breaker_cool_down),
+                    Some(listen),
+                    Some(log),
+                    Some(worker),
+                ),
+            ) => Ok(Config {
+                database_url,
+                decodo: DecodoConfig {
+                    url,
+                    username,
+                    password,
+                    timeout,
+                    max_answer: mib as usize * 1024 * 1024,
+                },
+                concurrency: concurrency as usize,
+                lease,
+                grace,
+                breaker_failures,
+                breaker_cool_down,
+                listen,
+                worker,
+                log,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+
+    /// How to reach the database. The address was checked at start.
+    pub fn connect_options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        Ok(PgConnectOptions::from_str(self.database_url.expose_secret())?.application_name("analytics_sidecar"))
+    }
+}
+
+fn database_url(value: Option<String>) -> Result<SecretString, String> {
+    let value = value.ok_or("is not set; give postgres://analytics_sidecar:password@host:port/database")?;
+    // The parser's own words may quote the value, so they are not passed on.
+    let scheme_is_right = value.starts_with("postgres://") || value.starts_with("postgresql://");
+    if scheme_is_right && PgConnectOptions::from_str(&value).is_ok() {
+        Ok(value.into())
+    } else {
+        Err("is not of the form postgres://user:password@host:port/database".to_owned())
+    }
+}
+
+fn decodo_url(value: &str) -> Result<Url, String> {
+    let url = Url::parse(value.trim()).map_err(|_| "is not a web address".to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password; use DECODO_USERNAME and DECODO_PASSWORD".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err("must be https, or the password would travel in the clear; http is for loopback only".to_owned()),
+        _ => Err("must begin with https://".to_owned()),
+    }
+}
+
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// User name and password of one family: the present names win, and a half pair is a mistake rather than a mixture.
+fn credentials(
+    environment: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<(String, SecretString)> {
+    for (username_name, password_name) in [
+        ("DECODO_USERNAME", "DECODO_PASSWORD"),
+        ("SMARTPROXY_USERNAME", "SMARTPROXY_PASSWORD"),
+    ] {
+        match (environment(username_name), environment(password_name)) {
+            (Some(username), Some(password)) => return Some((username, password.into())),
+            (Some(_), None) => {
+                mistakes.add(password_name, format_args!("is not set, but {username_name} is"));
+                return None;
+            }
+            (None, Some(_)) => {
+                mistakes.add(username_name, format_args!("is not set, but {password_name} is"));
+                return None;
+            }
+            (None, None) => {}
+        }
+    }
+    mistakes.add("DECODO_USERNAME", "is not set");
+    mistakes.add("DECODO_PASSWORD", "is not set");
+    None
+}
+
+fn worker_name(given: Option<String>) -> Result<String, String> {
+    match given.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) {
+        Some(name) if name.len() <= 100 && !name.contains(char::is_control) => Ok(name),
+        Some(_) => Err("is longer than 100 bytes or holds control characters".to_owned()),
+        None => {
+            let host = gethostname::gethostname().to_string_lossy().into_owned();
+            // The random part keeps two containers apart that are both "process 1 of localhost".
+            let suffix: String = std::iter::repeat_with(fastrand::lowercase).take(4).collect();
+            Ok(format!("{host}-{}-{suffix}", std::process::id()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: [(&str, &str); 3] = [
+        ("DATABASE_URL", "postgres://analytics_sidecar:s3cret-db@127.0.0.1:54322/postgres"),
+        ("DECODO_USERNAME", "user"),
+        ("DECODO_PASSWORD", "s3cret-remote"),
+    ];
+
+    fn check(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        let arguments = Arguments::try_parse_from(std::iter::once(&"analytics_sidecar").chain(arguments))
+            .expect("arguments of a known form");
+        Config::new(arguments, |name| {
+            environment
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let config = check(&[], &GOOD).expect("good");
+        assert_eq!(config.decodo.url.as_str(), "https://scraper-api.decodo.com/");
+        assert_eq!(config.decodo.timeout, Duration::from_secs(180));
+        assert_eq!(config.decodo.max_answer, 32 * 1024 * 1024);
+        assert_eq!(config.lease, Duration::from_secs(60));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:9187");
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_and_no_secret_with_it() {
+        let mistakes = check(
+            &[
+                "--decodo-url=http://user:s3cret-remote@example.com",
+                "--decodo-timeout-seconds=soon",
+                "--decodo-max-answer-mib=0",
+                "--concurrency=-1",
+                "--lease-seconds=1",
+                "--grace-seconds=9999",
+                "--breaker-failures=0",
+                "--breaker-cool-down-seconds=x",
+                "--listen=here",
+                "--log=a=b=c",
+            ],
+            &[("DATABASE_URL", "mysql://u:s3cret-db@h/d"), ("DECODO_PASSWORD", "s3cret-remote")],
+        )
+        .expect_err("bad")
+        .to_string();
+        for name in [
+            "DATABASE_URL",
+            "DECODO_URL",
+            "DECODO_USERNAME",
+            "DECODO_TIMEOUT_SECONDS",
+            "DECODO_MAX_ANSWER_MIB",
+            "SIDECAR_CONCURRENCY",
+            "SIDECAR_LEASE_SECONDS",
+            "SIDECAR_GRACE_SECONDS",
+            "SIDECAR_BREAKER_FAILURES",
+            "SIDECAR_BREAKER_COOL_DOWN_SECONDS",
+            "SIDECAR_LISTEN",
+            "SIDECAR_LOG",
+        ] {
+            assert!(mistakes.contains(&format!("\n  {name}: ")), "{name} in {mistakes}");
+        }
+        assert!(mistakes.starts_with("12 mistakes"), "{mistakes}");
+        assert!(!mistakes.contains("s3cret"), "{mistakes}");
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug_output() {
+        let shown = format!("{:?}", check(&[], &GOOD).expect("good"));
+        assert!(shown.contains("DecodoConfig") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn the_older_names_are_read_when_the_present_ones_are_not_set() {
+        let older = [GOOD[0], ("SMARTPROXY_USERNAME", "old"), ("SMARTPROXY_PASSWORD", "p")];
+        assert_eq!(check(&[], &older).expect("good").decodo.username, "old");
+        let both = [&GOOD[..], &older[1..]].concat();
+        assert_eq!(check(&[], &both).expect("good").decodo.username, "user");
+    }
+
+    #[test]
+    fn a_user_name_of_one_family_is_not_mixed_with_a_password_of_the_other() {
+        let mixed = [GOOD[0], GOOD[1], ("SMARTPROXY_PASSWORD", "p")];
+        let mistakes = check(&[], &mixed).expect_err("half a pair").to_string();
+        assert!(mistakes.contains("DECODO_PASSWORD: is not set"), "{mistakes}");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        assert!(check(&["--decodo-url=http://127.0.0.1:9188"], &GOOD).is_ok());
+        assert!(check(&["--decodo-url=http://[::1]:9188"], &GOOD).is_ok());
+        assert!(check(&["--decodo-url=http://scraper-api.decodo.com"], &GOOD).is_err());
+        assert!(check(&["--decodo-url=ftp://127.0.0.1"], &GOOD).is_err());
+    }
+
+    #[test]
+    fn empty_variables_count_as_not_set() {
+        let mistakes = check(&[], &[("DATABASE_URL", ""), ("DECODO_USERNAME", " ")]).expect_err("nothing set");
+        assert!(mistakes.to_string().starts_with("3 mistakes"), "{mistakes}");
+    }
+}

@@ -1,0 +1,107 @@
+//! Table of contents: arguments and environment, log, database, remote, HTTP surface, work, stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use analytics_sidecar::config::{Arguments, Config};
+use analytics_sidecar::decodo::Decodo;
+use analytics_sidecar::http::{Surface, routes};
+use analytics_sidecar::jobs::{POLL, Status, Worker, WorkerSettings};
+use analytics_sidecar::logging;
+use analytics_sidecar::metrics::Metrics;
+use analytics_sidecar::queue::PgQueue;
+use analytics_sidecar::resilience::{BreakerSettings, Gate};
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// As clap and most services: a mistake of whoever started it, not of the program.
+const BAD_CONFIGURATION: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = match Config::new(Arguments::parse(), |name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            eprintln!("analytics_sidecar: {mistakes}");
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "cannot go on");
+            eprintln!("analytics_sidecar: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    tracing::subscriber::set_global_default(logging::subscriber(EnvFilter::new(&config.log), std::io::stdout))?;
+
+    let metrics = Arc::new(Metrics::new());
+    let status = Arc::new(Status::new());
+    let breaker = BreakerSettings {
+        failures: config.breaker_failures,
+        cool_down: config.breaker_cool_down,
+    };
+    let gate = Arc::new(Gate::new("decodo", breaker, metrics.clone()));
+
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let surface = Surface {
+        metrics: metrics.clone(),
+        status: status.clone(),
+        gates: vec![gate.clone()],
+    };
+    let address = listener.local_addr()?;
+    tokio::spawn(axum::serve(listener, routes(Arc::new(surface))).into_future());
+
+    let settings = WorkerSettings {
+        name: config.worker.clone(),
+        concurrency: config.concurrency,
+        lease: config.lease,
+        grace: config.grace,
+        poll: POLL,
+    };
+    let queue = PgQueue::new(config.connect_options()?);
+    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics, status);
+    tracing::info!(worker = config.worker, %address, decodo = %config.decodo.url, "started");
+
+    let shutdown = shutdown_at_signal()?;
+    let wake = Arc::new(Notify::new());
+    let housekeeping = tokio::spawn(worker.clone().keep_house(shutdown.clone()));
+    let listening = tokio::spawn({
+        let (worker, wake, shutdown) = (worker.clone(), wake.clone(), shutdown.clone());
+        async move { worker.queue().listen(wake, shutdown).await }
+    });
+    worker.clone().run(wake, shutdown).await;
+    housekeeping.abort();
+    listening.abort();
+    worker.queue().close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Ends with SIGTERM or SIGINT.
+fn shutdown_at_signal() -> std::io::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            shutdown.cancel();
+        }
+    });
+    Ok(shutdown)
+}

@@ -1,0 +1,443 @@
+-- From a Decodo answer, or the Instagram object inside it, to rows. Parsing is Rust (domain/src/instagram), storing is SQL.
+
+-- People who were removed on request and may not come back. Hashes: the list must not name whom it protects.
+create table if not exists analytics_private.erased_people (
+  subject_hash bytea not null,
+  erased_at timestamptz not null default now(),
+  constraint erased_people_pkey primary key (subject_hash)
+);
+alter table analytics_private.erased_people enable row level security;
+
+create or replace function analytics_private.subject_hash(kind text, value text) returns bytea
+language sql immutable parallel safe set search_path = '' as $$
+  select sha256(convert_to('analytics ' || kind || ':' || lower(value), 'UTF8'))
+$$;
+
+create or replace function analytics_private.is_erased(username text, instagram_user_id text default null) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (select from analytics_private.erased_people e where e.subject_hash in (
+    analytics_private.subject_hash('username', username), analytics_private.subject_hash('id', instagram_user_id)))
+$$;
+
+-- The row of a profile, locked, found by id, then by name, or made. Names move between accounts: whoever was seen with it
+-- last has it, and a row known only by that name (from an unlock) is merged into the account it turned out to be.
+create or replace function analytics_private.claim_profile(instagram_user_id text, username text, seen_at timestamptz) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  by_id analytics.profiles;
+  by_name analytics.profiles;
+begin
+  if instagram_user_id is not null then
+    select p.* into by_id from analytics.profiles p where p.instagram_user_id = claim_profile.instagram_user_id for update;
+  end if;
+  if username is not null and (by_id.id is null or by_id.username is distinct from username) then
+    select p.* into by_name from analytics.profiles p where p.username = claim_profile.username for update;
+  end if;
+
+  if by_id.id is null and by_name.id is null then
+    insert into analytics.profiles (instagram_user_id, username) values (claim_profile.instagram_user_id, claim_profile.username)
+    on conflict do nothing returning * into by_id;
+    if by_id.id is null then
+      -- Somebody else made it in this instant; now it can be seen.
+      return analytics_private.claim_profile(claim_profile.instagram_user_id, claim_profile.username, seen_at);
+    end if;
+    return by_id.id;
+  end if;
+
+  if by_id.id is null then
+    if instagram_user_id is null or by_name.instagram_user_id is null then
+      update analytics.profiles p set instagram_user_id = claim_profile.instagram_user_id
+      where p.id = by_name.id and claim_profile.instagram_user_id is not null;
+      return by_name.id;
+    end if;
+    -- The name now belongs to another account than the one known by it.
+    if by_name.captured_at > seen_at then
+      insert into analytics.profiles (instagram_user_id, former_usernames) values (claim_profile.instagram_user_id, array[claim_profile.username])
+      returning * into by_id;
+      return by_id.id;
+    end if;
+    update analytics.profiles p set username = null, former_usernames = array_append(array_remove(p.former_usernames, claim_profile.username::text), claim_profile.username::text)
+    where p.id = by_name.id;
+    insert into analytics.profiles (instagram_user_id, username) values (claim_profile.instagram_user_id, claim_profile.username)
+    returning * into by_id;
+    return by_id.id;
+  end if;
+
+  if username is null or by_id.username is not distinct from username or by_id.captured_at > seen_at then
+    return by_id.id;
+  end if;
+  if by_name.id is not null and by_name.instagram_user_id is null then
+    perform analytics_private.merge_profiles(by_name.id, by_id.id);
+  elsif by_name.id is not null then
+    if by_name.captured_at > seen_at then
+      return by_id.id;
+    end if;
+    update analytics.profiles p set username = null, former_usernames = array_append(array_remove(p.former_usernames, claim_profile.username::text), claim_profile.username::text)
+    where p.id = by_name.id;
+  end if;
+  update analytics.profiles p set
+    username = claim_profile.username,
+    former_usernames = case when p.username is null then p.former_usernames
+      else array_append(array_remove(p.former_usernames, p.username::text), p.username::text) end
+  where p.id = by_id.id;
+  return by_id.id;
+end
+$$;
+
+create or replace function analytics_private.merge_profiles(from_id uuid, into_id uuid) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- Of two windows of one user the one that ends later stays.
+  insert into analytics.user_profile_access as a (user_id, profile_id, workspace_id, granted_at, expires_at, created_at)
+  select w.user_id, into_id, w.workspace_id, w.granted_at, w.expires_at, w.created_at
+  from analytics.user_profile_access w where w.profile_id = from_id
+  on conflict (user_id, profile_id) do update set
+    granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id
+  where excluded.expires_at > a.expires_at;
+  insert into analytics.user_favorites (user_id, profile_id, added_at, notes, tags)
+  select f.user_id, into_id, f.added_at, f.notes, f.tags from analytics.user_favorites f where f.profile_id = from_id
+  on conflict (user_id, profile_id) do nothing;
+  update analytics.user_searches s set profile_id = into_id where s.profile_id = from_id;
+  update analytics_private.raw_payloads r set profile_id = into_id
+  where r.profile_id = from_id
+    and not exists (select from analytics_private.raw_payloads o where o.profile_id = into_id and o.digest = r.digest);
+  update analytics.profile_posts p set profile_id = into_id where p.profile_id = from_id;
+  update analytics.mentions m set profile_id = into_id where m.profile_id = from_id;
+  update analytics.comment_sentiment c set profile_id = into_id where c.profile_id = from_id;
+  delete from analytics.profiles p where p.id = from_id;
+end
+$$;
+
+-- A post that turns out to belong to another profile takes what hangs on it along.
+create or replace function analytics_private.move_post_children() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  update analytics.mentions m set profile_id = new.profile_id where m.post_id = new.id;
+  update analytics.comment_sentiment c set profile_id = new.profile_id where c.post_id = new.id;
+  return null;
+end
+$$;
+create or replace trigger profile_posts_move_children after update of profile_id on analytics.profile_posts
+  for each row when (old.profile_id is distinct from new.profile_id) execute function analytics_private.move_post_children();
+
+create or replace function analytics_private.store_instagram(document jsonb, payload json, seen_at timestamptz, subject text)
+returns uuid language plpgsql set search_path = '' as $$
+declare
+  kind constant text := document ->> 'kind';
+  facts constant jsonb := document -> 'profile';
+  subject_id constant text := facts ->> 'instagram_user_id';
+  subject_name text := facts ->> 'username';
+  named text[];
+  keep_payload boolean := true;
+  target uuid;
+  known analytics.profiles;
+  is_newest boolean;
+begin
+  if seen_at is null or seen_at > clock_timestamp() + interval '5 minutes' or seen_at < '2010-10-06' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'captured_at lies before Instagram began or in the future');
+  end if;
+  if kind in ('profile', 'timeline') and subject_name is null and subject_id is null then
+    -- What was asked for names the account where the answer does not.
+    subject_name := lower(subject);
+    if subject_name is null then
+      perform analytics_private.raise_error('VALIDATION_ERROR', 'the answer does not say whose posts these are', 'name the account in subject');
+    end if;
+  end if;
+
+  if exists (select from analytics_private.erased_people) then
+    if analytics_private.is_erased(subject_name, subject_id) then
+      perform analytics_private.raise_error('FORBIDDEN', 'this person was removed on request');
+    end if;
+    select array_agg(n) into named from unnest(analytics_private.people_in_document(document)) as n
+    where analytics_private.is_erased(n, n);
+    if named is not null then
+      document := analytics_private.document_without(document, named);
+      keep_payload := false;
+    end if;
+  end if;
+
+  if kind = 'comments' then
+    target := analytics_private.store_comments(document, subject);
+    perform analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
+    return target;
+  end if;
+  if kind = 'hashtag' then
+    perform analytics_private.claim_profile(owners.owner_id, owners.owner_username, seen_at)
+    from (select distinct on (o.owner_id) o.owner_id, o.owner_username
+          from jsonb_to_recordset(document -> 'posts') as o (owner_id text, owner_username text)
+          where o.owner_id is not null order by o.owner_id, o.owner_username nulls last) owners;
+  else
+    target := analytics_private.claim_profile(subject_id, subject_name, seen_at);
+    select p.* into strict known from analytics.profiles p where p.id = target;
+  end if;
+  is_newest := known.captured_at is null or seen_at >= known.captured_at;
+
+  perform analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
+  perform analytics_private.store_posts(document, seen_at, target, known.instagram_user_id,
+    case when kind = 'profile' then (facts ->> 'followers_count')::bigint else known.followers_count end);
+  if kind = 'post' and jsonb_array_length(document -> 'comments') > 0 then
+    perform analytics_private.store_comments(document, null);
+  end if;
+  if target is null then
+    return null;
+  end if;
+
+  if is_newest and jsonb_array_length(document -> 'related') > 0 then
+    delete from analytics.related_profiles r where r.profile_id = target;
+    insert into analytics.related_profiles (profile_id, related_username, related_instagram_user_id, related_full_name, related_is_verified,
+      related_is_private, related_profile_pic_url, related_followers_count, rank, discovered_at)
+    select target, x.related_username, x.related_instagram_user_id, x.related_full_name, x.related_is_verified,
+      x.related_is_private, x.related_profile_pic_url, x.related_followers_count, x.rank, seen_at
+    from jsonb_to_recordset(document -> 'related') as x (related_username text, related_instagram_user_id text, related_full_name text,
+      related_is_verified boolean, related_is_private boolean, related_profile_pic_url text, related_followers_count bigint, rank integer)
+    where x.related_username is not null
+    on conflict (profile_id, related_username) do nothing;
+  end if;
+
+  if facts ->> 'followers_count' is not null then
+    insert into analytics.profile_history (profile_id, captured_at, followers_count, following_count, posts_count)
+    values (target, seen_at, (facts ->> 'followers_count')::bigint, (facts ->> 'following_count')::bigint, (facts ->> 'posts_count')::bigint)
+    on conflict on constraint profile_history_pkey do nothing;
+  end if;
+
+  if kind = 'profile' and is_newest then
+    update analytics.profiles p set
+      full_name = f.full_name, biography = f.biography, external_url = f.external_url, bio_links = f.bio_links, category = f.category,
+      pronouns = f.pronouns,
+      profile_pic_url = coalesce(f.profile_pic_url, p.profile_pic_url), profile_pic_url_hd = coalesce(f.profile_pic_url_hd, p.profile_pic_url_hd),
+      followers_count = f.followers_count, following_count = f.following_count, posts_count = f.posts_count,
+      highlight_reel_count = f.highlight_reel_count,
+      is_verified = coalesce(f.is_verified, p.is_verified), is_private = coalesce(f.is_private, p.is_private),
+      is_business_account = coalesce(f.is_business_account, p.is_business_account),
+      is_professional_account = coalesce(f.is_professional_account, p.is_professional_account),
+      captured_at = seen_at,
+      posts_captured_at = case when (document ->> 'posts_known')::boolean then greatest(seen_at, p.posts_captured_at) else p.posts_captured_at end,
+      refresh_count = p.refresh_count + 1,
+      failed_at = null, failure_code = null, failure_message = null,
+      engagement_rate_by_followers = rate.mean,
+      influence_score = analytics.influence_score(f.followers_count, coalesce(f.is_verified, p.is_verified),
+        coalesce(f.is_business_account, p.is_business_account), rate.mean, f.posts_count),
+      data_quality_score = (num_nonnulls(f.full_name, f.biography, f.external_url, f.profile_pic_url_hd, f.category, f.followers_count,
+        f.following_count, f.posts_count, nullif(jsonb_array_length(document -> 'posts'), 0), f.is_verified)) / 10.0
+    from jsonb_to_record(facts) as f (full_name text, biography text, external_url text, bio_links jsonb, category text, pronouns text[],
+      profile_pic_url text, profile_pic_url_hd text, followers_count bigint, following_count bigint, posts_count bigint,
+      highlight_reel_count bigint, is_verified boolean, is_private boolean, is_business_account boolean, is_professional_account boolean),
+      analytics_private.recent_engagement(target) as rate (mean)
+    where p.id = target;
+  else
+    -- A partial or late capture only fills what is unknown, and moves no capture time but its own.
+    update analytics.profiles p set
+      full_name = coalesce(p.full_name, facts ->> 'full_name'),
+      profile_pic_url = coalesce(p.profile_pic_url, facts ->> 'profile_pic_url'),
+      is_verified = coalesce(p.is_verified, (facts ->> 'is_verified')::boolean),
+      is_private = coalesce(p.is_private, (facts ->> 'is_private')::boolean),
+      posts_captured_at = case when kind = 'post' then p.posts_captured_at else greatest(seen_at, p.posts_captured_at) end,
+      engagement_rate_by_followers = analytics_private.recent_engagement(target)
+    where p.id = target;
+  end if;
+  return target;
+end
+$$;
+comment on function analytics_private.store_instagram(jsonb, json, timestamptz, text) is
+  'stores a parsed answer; the profile it is about, or null for a hashtag page; errors: VALIDATION_ERROR, NOT_FOUND (comments of an unknown post), FORBIDDEN (removed on request)';
+
+-- Delivered twice, a payload stays one row that moves to the later time, and so does its line in the history.
+create or replace function analytics_private.store_payload(
+  document jsonb, payload json, seen_at timestamptz, subject text, target uuid, keep_payload boolean
+) returns void language plpgsql set search_path = '' as $$
+declare
+  payload_digest constant bytea := decode(document ->> 'digest', 'hex');
+  stored record;
+begin
+  select r.id, r.captured_at into stored from analytics_private.raw_payloads r
+  where r.digest = payload_digest and r.profile_id is not distinct from target;
+  if found then
+    if seen_at > stored.captured_at then
+      update analytics_private.raw_payloads r set captured_at = seen_at where r.id = stored.id;
+      update analytics.profile_history h set captured_at = seen_at
+      where h.profile_id = target and h.captured_at = stored.captured_at
+        and not exists (select from analytics.profile_history o where o.profile_id = target and o.captured_at = seen_at);
+    end if;
+  elsif keep_payload then
+    insert into analytics_private.raw_payloads (profile_id, kind, subject, digest, captured_at, payload)
+    values (target, document ->> 'kind', store_payload.subject, payload_digest, seen_at, store_payload.payload);
+  end if;
+end
+$$;
+
+create or replace function analytics_private.store_posts(document jsonb, seen_at timestamptz, target uuid, target_instagram_id text, followers bigint)
+returns void language sql set search_path = '' as $$
+  with incoming as materialized (
+    select x.*, coalesce(target, o.id) as profile_id
+    from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, shortcode text, owner_id text, owner_username text,
+        media_type text, product_type text, is_video boolean, is_carousel boolean, carousel_media_count integer, display_url text,
+        thumbnail_src text, video_url text, video_view_count bigint, video_play_count bigint, video_duration double precision,
+        has_audio boolean, width integer, height integer, caption text, accessibility_caption text, likes_count bigint,
+        comments_count bigint, comments_disabled boolean, like_and_view_counts_disabled boolean, viewer_can_reshare boolean,
+        is_pinned boolean, is_paid_partnership boolean, location_name text, location_id text, taken_at_timestamp bigint,
+        posted_at timestamptz, sidecar_children jsonb, tagged_users jsonb, coauthor_producers jsonb, hashtags text[], mentions text[],
+        mention_contexts jsonb)
+      left join analytics.profiles o on target is null and o.instagram_user_id = x.owner_id
+    where x.posted_at is not null and coalesce(target, o.id) is not null
+  ), stored (id, profile_id, instagram_post_id, posted_at) as (
+    insert into analytics.profile_posts as p (instagram_post_id, profile_id, shortcode, owner_id, owner_username, media_type, product_type,
+      is_video, is_carousel, carousel_media_count, display_url, thumbnail_src, video_url, video_view_count, video_play_count, video_duration,
+      has_audio, width, height, caption, accessibility_caption, likes_count, comments_count, engagement_rate_by_followers, comments_disabled,
+      like_and_view_counts_disabled, viewer_can_reshare, is_pinned, is_paid_partnership, location_name, location_id, taken_at_timestamp,
+      posted_at, sidecar_children, tagged_users, coauthor_producers, hashtags, mentions, captured_at)
+    select i.instagram_post_id, i.profile_id, i.shortcode, i.owner_id, left(i.owner_username, 30), i.media_type, i.product_type,
+      i.is_video, i.is_carousel, i.carousel_media_count, i.display_url, i.thumbnail_src, i.video_url, i.video_view_count, i.video_play_count, i.video_duration,
+      i.has_audio, i.width, i.height, i.caption, i.accessibility_caption, i.likes_count, i.comments_count,
+      analytics.engagement_rate_by_followers(i.likes_count, i.comments_count, followers), i.comments_disabled,
+      i.like_and_view_counts_disabled, i.viewer_can_reshare, i.is_pinned, i.is_paid_partnership, left(i.location_name, 255), left(i.location_id, 50), i.taken_at_timestamp,
+      i.posted_at, i.sidecar_children, i.tagged_users, i.coauthor_producers, coalesce(i.hashtags, '{}'), coalesce(i.mentions, '{}'), seen_at
+    from incoming i
+    on conflict on constraint profile_posts_instagram_post_id_key do update set
+      -- A collaboration belongs to its owner as soon as the owner's own timeline shows it.
+      profile_id = case when target is null or excluded.owner_id = target_instagram_id then excluded.profile_id else p.profile_id end,
+      shortcode = excluded.shortcode,
+      owner_id = coalesce(excluded.owner_id, p.owner_id), owner_username = coalesce(excluded.owner_username, p.owner_username),
+      media_type = coalesce(excluded.media_type, p.media_type), product_type = coalesce(excluded.product_type, p.product_type),
+      is_video = coalesce(excluded.is_video, p.is_video), is_carousel = coalesce(excluded.is_carousel, p.is_carousel),
+      carousel_media_count = coalesce(excluded.carousel_media_count, p.carousel_media_count),
+      display_url = coalesce(excluded.display_url, p.display_url), thumbnail_src = coalesce(excluded.thumbnail_src, p.thumbnail_src),
+      video_url = coalesce(excluded.video_url, p.video_url),
+      -- Counts are those of this capture: one that is hidden now is unknown now.
+      video_view_count = excluded.video_view_count, video_play_count = excluded.video_play_count,
+      likes_count = excluded.likes_count, comments_count = excluded.comments_count,
+      engagement_rate_by_followers = excluded.engagement_rate_by_followers,
+      video_duration = coalesce(excluded.video_duration, p.video_duration), has_audio = coalesce(excluded.has_audio, p.has_audio),
+      width = coalesce(excluded.width, p.width), height = coalesce(excluded.height, p.height),
+      caption = excluded.caption, accessibility_caption = coalesce(excluded.accessibility_caption, p.accessibility_caption),
+      comments_disabled = coalesce(excluded.comments_disabled, p.comments_disabled),
+      like_and_view_counts_disabled = coalesce(excluded.like_and_view_counts_disabled, p.like_and_view_counts_disabled),
+      viewer_can_reshare = coalesce(excluded.viewer_can_reshare, p.viewer_can_reshare), is_pinned = coalesce(excluded.is_pinned, p.is_pinned),
+      is_paid_partnership = coalesce(excluded.is_paid_partnership, p.is_paid_partnership),
+      location_name = excluded.location_name, location_id = excluded.location_id,
+      taken_at_timestamp = excluded.taken_at_timestamp, posted_at = excluded.posted_at,
+      sidecar_children = coalesce(excluded.sidecar_children, p.sidecar_children), tagged_users = coalesce(excluded.tagged_users, p.tagged_users),
+      coauthor_producers = coalesce(excluded.coauthor_producers, p.coauthor_producers),
+      hashtags = excluded.hashtags, mentions = excluded.mentions, captured_at = excluded.captured_at
+    where excluded.captured_at >= p.captured_at
+    returning p.id, p.profile_id, p.instagram_post_id, p.posted_at
+  ), wanted (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at) as (
+    select distinct on (s.id, m.mentioned_username, m.mention_type)
+      s.id, s.profile_id, m.mentioned_username, m.mention_type, m.mention_context, s.posted_at
+    from stored s join incoming i on i.instagram_post_id = s.instagram_post_id
+      cross join lateral jsonb_to_recordset(i.mention_contexts) as m (mentioned_username text, mention_type text, mention_context text)
+    where m.mentioned_username is not null
+  ), withdrawn as (
+    delete from analytics.mentions g using stored s
+    where g.post_id = s.id and not exists (
+      select from wanted w where w.post_id = g.post_id and w.mentioned_username = g.mentioned_username and w.mention_type = g.mention_type)
+  )
+  insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
+  select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
+  on conflict on constraint mentions_once do nothing
+$$;
+
+create or replace function analytics_private.store_comments(document jsonb, subject text) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  first_comment constant jsonb := document -> 'comments' -> 0;
+  post analytics.profile_posts;
+begin
+  select p.* into post from analytics.profile_posts p
+  where p.instagram_post_id = coalesce(first_comment ->> 'post_instagram_id', document -> 'posts' -> 0 ->> 'instagram_post_id');
+  if not found then
+    select p.* into post from analytics.profile_posts p where p.shortcode = coalesce(first_comment ->> 'post_shortcode', subject);
+  end if;
+  if post.id is null then
+    perform analytics_private.raise_error(
+      case when coalesce(first_comment ->> 'post_instagram_id', first_comment ->> 'post_shortcode', subject) is null then 'VALIDATION_ERROR' else 'NOT_FOUND' end,
+      'these comments belong to no known post', 'store the post first, and name its shortcode in subject where the answer does not');
+  end if;
+  insert into analytics_private.comment_scores (post_id, comment_id, positive, negative, neutral, compound)
+  select distinct on (c.comment_id) post.id, c.comment_id, c.positive, c.negative, c.neutral, c.compound
+  from jsonb_to_recordset(document -> 'comments') as c (comment_id text, positive real, negative real, neutral real, compound real)
+  where c.comment_id is not null
+  on conflict on constraint comment_scores_pkey do nothing;
+  insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score, overall_sentiment,
+    comments_analyzed, analysis_timestamp)
+  select post.id, post.profile_id, avg(c.positive), avg(c.negative), avg(c.neutral), avg(c.compound), analytics.sentiment_label(avg(c.compound)), count(*), now()
+  from analytics_private.comment_scores c where c.post_id = post.id
+  having count(*) > 0
+  on conflict on constraint comment_sentiment_post_key do update set
+    positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
+    compound_score = excluded.compound_score, overall_sentiment = excluded.overall_sentiment, comments_analyzed = excluded.comments_analyzed,
+    analysis_timestamp = excluded.analysis_timestamp;
+  return post.profile_id;
+end
+$$;
+
+create or replace function analytics_private.recent_engagement(profile uuid) returns double precision
+language sql stable set search_path = '' as $$
+  select avg(r.rate) from (
+    select p.engagement_rate_by_followers as rate from analytics.profile_posts p
+    where p.profile_id = profile and p.engagement_rate_by_followers is not null
+    order by p.posted_at desc, p.id desc limit 12
+  ) r
+$$;
+comment on function analytics_private.recent_engagement(uuid) is 'percent: mean engagement rate by followers of the 12 newest posts whose rate is known';
+
+create or replace function analytics_private.ingest_instagram(payload json, captured_at timestamptz default now(), subject text default null)
+returns uuid language plpgsql security definer set search_path = '' as $$
+declare
+  document constant jsonb := analytics_private.parse_instagram(payload);
+begin
+  if document ? 'refusal' then
+    perform analytics_private.raise_error(
+      case document -> 'refusal' ->> 'code' when 'NOT_FOUND' then 'EXTERNAL_API_ERROR' else document -> 'refusal' ->> 'code' end,
+      document -> 'refusal' ->> 'message', document -> 'refusal' ->> 'hint');
+  end if;
+  return analytics_private.store_instagram(document, payload, captured_at, subject);
+end
+$$;
+comment on function analytics_private.ingest_instagram(json, timestamptz, text) is
+$$stores a Decodo answer, or the Instagram object inside it, in one transaction
+payload: a profile, a page of posts, a post, a page of comments or a hashtag page in any shape of docs/ingest.md. captured_at: when it was fetched; an older capture never overwrites a newer one. subject: the username or shortcode that was asked for, needed only where the answer does not name it.
+Returns the profile's id, null for a hashtag page. Errors, after which nothing is stored: VALIDATION_ERROR (not one of these shapes), EXTERNAL_API_ERROR (an error body), NOT_FOUND (comments of an unknown post), FORBIDDEN (removed on request).
+Example: select analytics_private.ingest_instagram('{"data":{"user":{"id":"1","username":"example","edge_followed_by":{"count":10}}},"status":"ok"}')$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- How a fetch ended, seen from the profile
+
+create or replace function analytics_private.fetch_succeeded(job analytics_private.jobs, document jsonb, profile uuid) returns void
+language plpgsql set search_path = '' as $$
+declare
+  asked_for uuid;
+  target analytics.profiles;
+begin
+  select p.id into asked_for from analytics.profiles p
+  where p.username = job.payload ->> 'username' and p.captured_at is null and p.instagram_user_id is null;
+  if asked_for <> profile then
+    -- Instagram answered with the account's present name; who asked by the former one gets that account.
+    perform analytics_private.merge_profiles(asked_for, profile);
+  end if;
+  select p.* into target from analytics.profiles p where p.id = profile;
+  if job.kind = 'instagram_profile' and document ->> 'kind' = 'profile' and not (document ->> 'posts_known')::boolean and target.is_private is not true then
+    perform analytics_private.enqueue_job('instagram_posts', coalesce(target.instagram_user_id, target.username),
+      jsonb_build_object('username', target.username, 'instagram_user_id', target.instagram_user_id,
+        'count', analytics_private.setting_integer('posts_per_fetch')), job.priority, job.workspace_id);
+  end if;
+end
+$$;
+
+create or replace function analytics_private.fetch_failed(kind text, payload jsonb, code text, message text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  failed record;
+begin
+  if kind <> 'instagram_profile' then
+    return;
+  end if;
+  update analytics.profiles p set failed_at = clock_timestamp(), failure_code = code, failure_message = message
+  where p.username = payload ->> 'username'
+  returning p.id, p.captured_at into failed;
+  if failed.id is not null and failed.captured_at is null then
+    -- Nothing was delivered, so nothing is open.
+    delete from analytics.user_profile_access a where a.profile_id = failed.id;
+  end if;
+end
+$$;
+comment on function analytics_private.fetch_failed(text, jsonb, text, text) is 'notes on the profile why it could not be fetched, and closes windows on a profile that has never been captured';

@@ -1,0 +1,141 @@
+-- For operators: removing a person, upkeep.
+
+create or replace function analytics_private.erase_person(username text, reason text, instagram_user_id text default null) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  verdict record;
+  handle text;
+  id_known text := nullif(btrim(erase_person.instagram_user_id), '');
+  profile analytics.profiles;
+  names text[];
+  counts jsonb := '{}'::jsonb;
+  n bigint;
+begin
+  if reason is null or btrim(reason) = '' or length(reason) > 500 then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'give the reason in 1 to 500 characters', 'a case number, not a name: the audit keeps it');
+  end if;
+  select * into verdict from analytics_private.check_username(erase_person.username);
+  if verdict.problem is not null then
+    perform analytics_private.raise_error('VALIDATION_ERROR', verdict.problem, verdict.hint, '{"field": "username"}');
+  end if;
+  handle := verdict.username;
+  select p.* into profile from analytics.profiles p
+  where p.username = handle or p.instagram_user_id = id_known order by p.instagram_user_id = id_known desc nulls last limit 1 for update;
+  id_known := coalesce(id_known, profile.instagram_user_id);
+  names := array(select distinct x from unnest(array[handle, profile.username] || coalesce(profile.former_usernames, '{}')) as x where x is not null);
+
+  -- First the door is closed, so that an answer arriving meanwhile is refused or stripped.
+  insert into analytics_private.erased_people (subject_hash)
+  select analytics_private.subject_hash('username', x) from unnest(names) as x
+  union select analytics_private.subject_hash('id', id_known) where id_known is not null
+  on conflict do nothing;
+
+  -- Payloads that name the person, of whichever profile; what was derived from them about others stays.
+  delete from analytics_private.raw_payloads r
+  where r.profile_id = profile.id
+     or exists (select from unnest(names) as x where r.payload::text ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%')
+     or (id_known is not null and r.payload::text like '%"' || id_known || '"%');
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('raw_payloads', n);
+  delete from analytics.mentions m where m.mentioned_username = any (names);
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('mentions', n);
+  delete from analytics.related_profiles r where r.related_username = any (names) or r.related_instagram_user_id = id_known;
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('related_profiles', n);
+  delete from analytics.user_searches s where s.instagram_username = any (names) or s.profile_id = profile.id or lower(s.search_query) = any (names);
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('user_searches', n);
+  delete from analytics_private.jobs j where j.payload ->> 'username' = any (names) or j.payload ->> 'instagram_user_id' = id_known;
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('jobs', n);
+  delete from analytics.profile_posts p where p.owner_username = any (names) or p.owner_id = id_known or p.profile_id = profile.id;
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('profile_posts', n);
+  update analytics.profile_posts p set
+    caption = analytics_private.redact_people(p.caption, names),
+    accessibility_caption = analytics_private.redact_people(p.accessibility_caption, names),
+    mentions = array(select x from unnest(p.mentions) with ordinality as t (x, o) where x <> all (names) order by o),
+    tagged_users = (select jsonb_agg(x order by o) from jsonb_array_elements(p.tagged_users) with ordinality as t (x, o)
+                    where x ->> 'username' <> all (names) and x ->> 'id' is distinct from id_known),
+    coauthor_producers = (select jsonb_agg(x order by o) from jsonb_array_elements(p.coauthor_producers) with ordinality as t (x, o)
+                          where x ->> 'username' <> all (names) and x ->> 'id' is distinct from id_known)
+  where p.mentions && names
+     or exists (select from unnest(names) as x where p.caption ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%'
+                or p.accessibility_caption ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%')
+     or exists (select from jsonb_array_elements(coalesce(p.tagged_users, '[]') || coalesce(p.coauthor_producers, '[]')) as x
+                where x ->> 'username' = any (names) or x ->> 'id' = id_known);
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('posts_of_others', n);
+  update analytics.mentions m set mention_context = analytics_private.redact_people(m.mention_context, names)
+  where exists (select from unnest(names) as x where m.mention_context ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%');
+  update analytics.profiles p set biography = analytics_private.redact_people(p.biography, names)
+  where p.id is distinct from profile.id
+    and exists (select from unnest(names) as x where p.biography ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%');
+  delete from analytics.profiles p where p.id = profile.id;
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('profiles', n);
+  perform analytics_private.write_audit('person.erased', 'profile', profile.id, jsonb_build_object('reason', reason, 'removed', counts));
+  return counts;
+end
+$$;
+comment on function analytics_private.erase_person(text, text, text) is
+$$removes an observed person everywhere and for good (operators)
+Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's handle in texts of others becomes [removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR.
+Example: select analytics_private.erase_person('someone', 'case 4711')$$;
+
+create or replace function analytics_private.maintain() returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  report jsonb;
+  n bigint;
+  ended record;
+begin
+  -- One upkeep at a time; a second caller has nothing to do.
+  if not pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('analytics maintenance', 0)) then
+    return '{"skipped": true}'::jsonb;
+  end if;
+  report := jsonb_build_object('partitions', analytics_private.ensure_partitions(), 'leases_returned', analytics_private.return_expired_leases());
+
+  n := 0;
+  for ended in
+    select c.oid::regclass as partition, c.relname from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
+    where i.inhparent = 'analytics.user_searches'::regclass and c.relname ~ '_[0-9]{4}_[0-9]{2}$'
+  loop
+    if (to_date(right(ended.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' < now() - analytics_private.setting_interval('search_retention') then
+      execute format('drop table %s', ended.partition);
+      n := n + 1;
+    end if;
+  end loop;
+  report := report || jsonb_build_object('partitions_dropped', n);
+
+  -- Bounded deletes: upkeep comes every ten minutes, so a backlog shrinks step by step without a long lock.
+  delete from analytics_private.raw_payloads r where r.id in (
+    select o.id from analytics_private.raw_payloads o
+    where o.captured_at < now() - analytics_private.setting_interval('raw_payload_retention') order by o.captured_at limit 10000);
+  get diagnostics n = row_count;
+  report := report || jsonb_build_object('raw_payloads', n);
+  delete from analytics_private.jobs j where j.id in (
+    select o.id from analytics_private.jobs o
+    where o.state in ('done', 'cancelled') and o.finished_at < now() - analytics_private.setting_interval('job_retention') limit 10000);
+  get diagnostics n = row_count;
+  report := report || jsonb_build_object('jobs', n);
+  delete from analytics.user_profile_access a where a.id in (
+    select o.id from analytics.user_profile_access o
+    where o.expires_at < now() - analytics_private.setting_interval('access_retention') order by o.expires_at limit 10000);
+  get diagnostics n = row_count;
+  report := report || jsonb_build_object('windows', n);
+  -- Names that were asked for, could not be fetched and interest nobody.
+  delete from analytics.profiles p where p.id in (
+    select o.id from analytics.profiles o
+    where o.captured_at is null and o.posts_captured_at is null and o.failed_at < now() - greatest(analytics_private.setting_interval('failure_memory'), interval '1 day')
+      and not exists (select from analytics.user_profile_access a where a.profile_id = o.id)
+      and not exists (select from analytics.user_favorites f where f.profile_id = o.id)
+      and not exists (select from analytics.profile_posts x where x.profile_id = o.id)
+    limit 10000);
+  get diagnostics n = row_count;
+  return report || jsonb_build_object('unknown_profiles', n);
+end
+$$;
+comment on function analytics_private.maintain() is
+  'upkeep, called by the sidecar every ten minutes and safe at any time: partitions ahead, ended leases, retention; returns what it did';

@@ -1,0 +1,61 @@
+-- Who may do what. Nothing is open to PUBLIC; every right is given here, by name.
+-- (Schema analytics and the functions compiled into the extension get theirs from the extension script.)
+
+revoke all on schema analytics_private from public;
+grant usage on schema analytics_private to anon, authenticated, service_role, analytics_sidecar, @installer@;
+
+-- Tables ---------------------------------------------------------------------------------------------------------------
+
+grant select on analytics.users, analytics.user_profiles, analytics.workspaces, analytics.workspace_members, analytics.audit_logs,
+  analytics.profiles, analytics.profile_history, analytics.profile_posts, analytics.audience_demographics, analytics.creator_metadata,
+  analytics.comment_sentiment, analytics.mentions, analytics.related_profiles,
+  analytics.user_profile_access, analytics.user_favorites, analytics.user_searches, analytics.search_history
+to authenticated, service_role;
+
+-- Columns a user may set himself; what decides about rights, money or identity is not among them.
+grant update (username, phone_number, preferences, notification_preferences, timezone, language, data_analytics_enabled, default_workspace_id)
+  on analytics.users to authenticated;
+grant update (full_name, first_name, last_name, display_name, company, job_title, work_description, bio, avatar_url, profile_visibility)
+  on analytics.user_profiles to authenticated;
+grant update (name, description, logo_url, settings) on analytics.workspaces to authenticated;
+
+-- The application's own backend may add what it derives; windows, audit and the mirror stay closed to it as well.
+grant insert, update, delete on analytics.audience_demographics, analytics.creator_metadata, analytics.comment_sentiment to service_role;
+
+-- Functions ------------------------------------------------------------------------------------------------------------
+
+-- What signed-in clients call, and the private halves and helpers behind it. anon gets them too where the answer to
+-- "not signed in" is then UNAUTHORIZED instead of PostgreSQL's bare refusal.
+grant execute on function
+  analytics.me(), analytics.require_role(uuid, text), analytics.unlock_profile(text, uuid), analytics.unlock_profiles(text[], uuid),
+  analytics.refresh_profile(text), analytics.favorite_profile(text, text, text[]), analytics.unfavorite_profile(text),
+  analytics.profile_overview(text), analytics.profile_timeline(text, integer, text), analytics.my_profiles(),
+  analytics.newest_posts(integer, interval, text), analytics.search_profiles(text, text, integer),
+  analytics_private.unlock_profile(text, uuid), analytics_private.unlock_profiles(text[], uuid), analytics_private.refresh_profile(text),
+  analytics_private.favorite_profile(text, text, text[]), analytics_private.unfavorite_profile(text),
+  analytics_private.newest_posts(integer, interval, text), analytics_private.search_profiles(text, text, integer),
+  analytics_private.require_user(), analytics_private.open_profile(text), analytics_private.co_member_ids(),
+  analytics_private.raise_error(text, text, text, jsonb, integer), analytics_private.error_status(text),
+  analytics_private.encode_cursor(timestamptz, uuid), analytics_private.decode_cursor(text), analytics_private.check_page_size(integer, integer),
+  analytics_private.post_json(analytics.profile_posts)
+to authenticated, service_role, anon;
+
+grant execute on function
+  analytics_private.claim_jobs(text, text[], integer, integer), analytics_private.heartbeat_jobs(uuid[], integer),
+  analytics_private.release_jobs(uuid[]), analytics_private.complete_job(uuid, json),
+  analytics_private.fail_job(uuid, text, text, boolean, double precision), analytics_private.queue_metrics(), analytics_private.maintain()
+to analytics_sidecar;
+
+-- Operators: service_role, and whoever installed this.
+grant execute on function
+  analytics_private.ingest_instagram(json, timestamptz, text), analytics_private.list_settings(), analytics_private.set_setting(text, text),
+  analytics_private.list_jobs(text, text, integer), analytics_private.requeue_job(uuid), analytics_private.cancel_job(uuid),
+  analytics_private.queue_metrics(), analytics_private.maintain(), analytics_private.ensure_partition(regclass, timestamptz),
+  analytics_private.set_user_status(uuid, text), analytics_private.set_workspace_status(uuid, text),
+  analytics_private.link_firebase_user(text, text), analytics_private.map_db_login(text, uuid),
+  analytics_private.erase_person(text, text, text), analytics_private.set_sidecar_password(text),
+  analytics_private.raise_error(text, text, text, jsonb, integer), analytics_private.error_status(text)
+to service_role, @installer@;
+
+-- 95_auth_bridge.sql runs as the installer.
+grant execute on function analytics_private.mirror_user(jsonb), analytics_private.mirror_auth_user() to @installer@;

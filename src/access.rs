@@ -1,0 +1,55 @@
+//! The policy of every observed table.
+
+use analytics_domain::access::is_open;
+use pgrx::datum::Uuid;
+use pgrx::prelude::*;
+use pgrx::pg_sys;
+
+use crate::identity::with_caller;
+use crate::pg::plan::Lookup;
+use crate::pg::session;
+
+/// Answers kept per snapshot; a scan over more profiles than this asks again, and memory stays bounded (about 100 kB).
+const REMEMBERED_WINDOWS: usize = 4096;
+
+thread_local! {
+    static WINDOW: Lookup = const { Lookup::new(
+        c"select a.granted_at, a.expires_at from analytics.user_profile_access a where a.user_id operator(pg_catalog.=) $1 and a.profile_id operator(pg_catalog.=) $2",
+        &[pg_sys::UUIDOID, pg_sys::UUIDOID],
+    ) };
+}
+
+/// True while the caller's window on the profile is open: `[granted_at, expires_at)`, at the time the client's statement
+/// began, so one statement sees one answer and a long transaction is closed out at its next statement.
+#[pg_extern(stable, parallel_safe, schema = "analytics_private", cost = 10)]
+fn may_read_profile(profile_id: Uuid) -> bool {
+    with_caller(|caller| {
+        let Some(user) = caller.active else { return false };
+        let profile = *profile_id.as_bytes();
+        if let Some(known) = caller.windows.get(&profile) {
+            return *known;
+        }
+        let verdict = find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, session::statement_started()));
+        if caller.windows.len() >= REMEMBERED_WINDOWS {
+            caller.windows.clear();
+        }
+        caller.windows.insert(profile, verdict);
+        verdict
+    })
+}
+
+/// Microseconds since 2000-01-01 UTC.
+fn find_window(user: Uuid, profile: Uuid) -> Option<(i64, i64)> {
+    let (Some(user), Some(profile)) = (user.into_datum(), profile.into_datum()) else { return None };
+    let mut window = None;
+    session::as_owner(|| {
+        WINDOW.with(|lookup| {
+            lookup.rows(&mut [user, profile], 2, |row| {
+                if let [Some(from), Some(to)] = row {
+                    window = Some((from.value() as i64, to.value() as i64));
+                }
+            });
+        });
+    });
+    window
+}

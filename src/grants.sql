@@ -1,0 +1,36 @@
+alter extension analytics_ext drop schema analytics_private;
+
+-- Every function is open to PUBLIC when it is made; ours are open to whom they are given here.
+do $revoke$
+declare
+  member record;
+begin
+  for member in
+    select d.objid::regprocedure as signature from pg_catalog.pg_depend d
+    where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.classid = 'pg_catalog.pg_proc'::regclass and d.deptype = 'e'
+      and d.refobjid = (select oid from pg_catalog.pg_extension where extname = 'analytics_ext')
+  loop
+    execute format('revoke all on function %s from public', member.signature);
+    execute format('grant execute on function %s to analytics_owner', member.signature);
+  end loop;
+end
+$revoke$;
+
+-- Runs the SQL files as analytics_owner: only for the one who created the extension.
+revoke execute on function analytics.install() from analytics_owner;
+grant execute on function analytics.install() to @extowner@;
+
+-- Pure arithmetic and text functions.
+grant execute on function
+  analytics.engagement_rate(bigint, bigint, bigint, bigint, bigint), analytics.engagement_rate_by_followers(bigint, bigint, bigint),
+  analytics.engagement_rate_by_views(bigint, bigint, bigint, bigint, bigint),
+  analytics.influence_score(bigint, boolean, boolean, double precision, bigint),
+  analytics.extract_mentions(text), analytics.extract_hashtags(text), analytics.sentiment(text), analytics.sentiment_label(double precision),
+  analytics.uuidv7()
+to authenticated, service_role, anon, @extowner@;
+
+-- What the policies and the functions that run with the caller's rights ask.
+grant execute on function
+  analytics_private.user_id(), analytics_private.claimed_user_id(), analytics_private.workspace_ids(text), analytics_private.may_read_profile(uuid),
+  analytics_private.check_username(text), analytics_private.request_id(), analytics_private.request_ip(), analytics_private.request_user_agent()
+to authenticated, service_role, anon, analytics_sidecar, @extowner@;

@@ -1,0 +1,175 @@
+//! `analytics.install()`: tables, policies and functions from the SQL files, embedded here in reading order.
+
+use std::ffi::CString;
+
+use analytics_domain::digest::sha256_hex;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::prelude::*;
+use pgrx::{PgTryBuilder, pg_sys, spi};
+
+use crate::pg::session;
+
+/// Whose rights a file needs.
+#[derive(Clone, Copy, PartialEq)]
+enum As {
+    /// The role that calls install(): what lies outside our schemas.
+    Caller,
+    /// analytics_owner, which then owns what the file makes.
+    Owner,
+}
+
+struct File {
+    name: &'static str,
+    run_as: As,
+    sql: &'static str,
+}
+
+macro_rules! sql_file {
+    ($name:literal, $run_as:expr) => {
+        File { name: $name, run_as: $run_as, sql: include_str!(concat!("../sql/", $name)) }
+    };
+}
+
+const FILES: [File; 11] = [
+    sql_file!("00_platform.sql", As::Caller),
+    sql_file!("10_foundation.sql", As::Owner),
+    sql_file!("20_identity.sql", As::Owner),
+    sql_file!("30_profiles.sql", As::Owner),
+    sql_file!("40_access.sql", As::Owner),
+    sql_file!("50_jobs.sql", As::Owner),
+    sql_file!("60_ingest.sql", As::Owner),
+    sql_file!("70_unlock.sql", As::Owner),
+    sql_file!("75_reading.sql", As::Owner),
+    sql_file!("80_operations.sql", As::Owner),
+    sql_file!("90_grants.sql", As::Owner),
+];
+const BRIDGE: File = sql_file!("95_auth_bridge.sql", As::Caller);
+
+/// Remembers which file was applied with which content by which incarnation of the extension.
+const LEDGER: &str = "
+    create table if not exists analytics_private.installed_files (
+      file text not null constraint installed_files_pkey primary key,
+      checksum text not null,
+      extension oid not null,
+      applied_at timestamptz not null default now()
+    );
+    alter table analytics_private.installed_files enable row level security;";
+
+#[pg_extern]
+fn install() -> TableIterator<'static, (name!(file, String), name!(status, String))> {
+    // One installer at a time; the second finds everything applied.
+    run("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics install', 0))", "the lock");
+    let caller = session::role_name(session::current_user());
+    let caller = spi::quote_identifier(caller.to_string_lossy());
+    run("set local search_path = ''; set local client_min_messages = warning; set local check_function_bodies = off", "the settings");
+    session::as_owner(|| run(LEDGER, "the ledger"));
+
+    let extension: pg_sys::Oid = value("select e.oid from pg_catalog.pg_extension e where e.extname = 'analytics_ext'")
+        .unwrap_or_else(|| pgrx::error!("extension analytics_ext is not installed in this database"));
+    let mut report = Vec::new();
+    for file in FILES.iter().chain([&BRIDGE]) {
+        let checksum = sha256_hex(file.sql.as_bytes());
+        let status = match recorded(file.name) {
+            Some((applied, _)) if applied != checksum => {
+                ErrorReport::new(
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!("file sql/{} was applied with other content", file.name),
+                    "install",
+                )
+                .set_hint("before version 1.0 there are no upgrades: install into a new database, or go back to the library that was used")
+                .report(PgLogLevel::ERROR);
+                return TableIterator::new(Vec::new());
+            }
+            Some((_, by)) if by == extension => "present",
+            // The extension was dropped with cascade and made anew: what hung on it went along, and comes back. Every
+            // file may run again over what is there.
+            Some(_) => "repaired",
+            None => "applied",
+        };
+        if status != "present" {
+            apply(file, &caller);
+            let name = spi::quote_literal(file.name);
+            session::as_owner(|| {
+                run(
+                    &format!(
+                        "insert into analytics_private.installed_files (file, checksum, extension) values ({name}, '{checksum}', {})
+                         on conflict (file) do update set checksum = excluded.checksum, extension = excluded.extension, applied_at = now()",
+                        extension.to_u32()
+                    ),
+                    file.name,
+                );
+            });
+        }
+        report.push((file.name.to_owned(), status.to_owned()));
+    }
+    run("notify pgrst, 'reload schema'", "the notification");
+    TableIterator::new(report)
+}
+
+fn apply(file: &File, caller: &str) {
+    let sql = file.sql.replace("@installer@", caller).replace("@pg_trgm@", &trigram_schema());
+    match file.run_as {
+        As::Caller => run(&sql, file.name),
+        As::Owner => session::as_owner(|| run(&sql, file.name)),
+    }
+}
+
+/// Where pg_trgm is: Supabase keeps it in `extensions`, others where they like. Quoted; empty before 00_platform.sql ran.
+fn trigram_schema() -> String {
+    value(
+        "select pg_catalog.max(pg_catalog.quote_ident(n.nspname)) from pg_catalog.pg_extension e
+         join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) e.extnamespace where e.extname operator(pg_catalog.=) 'pg_trgm'",
+    )
+    .unwrap_or_default()
+}
+
+fn recorded(file: &str) -> Option<(String, pg_sys::Oid)> {
+    session::as_owner(|| {
+        Spi::connect(|client| {
+            let rows = client.select(
+                "select i.checksum, i.extension from analytics_private.installed_files i where i.file = $1",
+                Some(1),
+                &[file.into()],
+            )?;
+            match rows.into_iter().next() {
+                Some(row) => Ok(row.get(1)?.zip(row.get(2)?)),
+                None => Ok(None),
+            }
+        })
+        .unwrap_or_else(|problem: spi::Error| pgrx::error!("the ledger cannot be read: {problem}"))
+    })
+}
+
+fn value<T: FromDatum + IntoDatum>(query: &str) -> Option<T> {
+    Spi::connect(|client| client.select(query, Some(1), &[])?.first().get_one::<T>()).ok().flatten()
+}
+
+/// Runs statements, and says in an error which file they are from.
+fn run(sql: &str, what: &str) {
+    let Ok(text) = CString::new(sql) else { pgrx::error!("{what} holds a NUL") };
+    PgTryBuilder::new(|| {
+        // SAFETY: connect and finish pair up; an error in between unwinds the SPI stack with the transaction.
+        unsafe {
+            pg_sys::SPI_connect();
+            let status = pg_sys::SPI_execute(text.as_ptr(), false, 0);
+            if status < 0 {
+                pgrx::error!("SPI status {status}");
+            }
+            pg_sys::SPI_finish();
+        }
+    })
+    .catch_others(|caught| match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+            let mut told = ErrorReport::new(report.sql_error_code(), format!("{what}: {}", report.message()), "install");
+            if let Some(detail) = report.detail() {
+                told = told.set_detail(detail);
+            }
+            if let Some(hint) = report.hint() {
+                told = told.set_hint(hint);
+            }
+            told.report(PgLogLevel::ERROR);
+        }
+        other => other.rethrow(),
+    })
+    .execute();
+}

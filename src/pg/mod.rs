@@ -1,0 +1,6 @@
+//! The only place for raw server calls.
+
+pub mod json;
+pub mod plan;
+pub mod session;
+pub mod snapshot;

@@ -1,0 +1,75 @@
+//! Who is connected, what the gateway said about the request, and running as the owner role.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+/// The value of a setting as bytes, if it exists and is not empty. Borrowed: valid until the setting changes.
+pub fn setting(name: &CStr) -> Option<&'static CStr> {
+    // SAFETY: a missing setting gives a null pointer; the text belongs to the server and stays until the setting
+    // changes, which no caller in this crate outlives.
+    let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
+    if value.is_null() {
+        return None;
+    }
+    let value = unsafe { CStr::from_ptr(value) };
+    (!value.is_empty()).then_some(value)
+}
+
+pub fn session_user() -> pg_sys::Oid {
+    // SAFETY: only reads a variable of the backend.
+    unsafe { pg_sys::GetSessionUserId() }
+}
+
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: only reads a variable of the backend.
+    unsafe { pg_sys::GetUserId() }
+}
+
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a catalogue look-up; an unknown role is no superuser.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+pub fn role_name(role: pg_sys::Oid) -> CString {
+    // SAFETY: with noerr, an unknown role gives a null pointer; else a palloc'd C string.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() {
+            CString::default()
+        } else {
+            CStr::from_ptr(name).to_owned()
+        }
+    }
+}
+
+/// Microseconds since 2000-01-01 UTC at which the client's statement began.
+pub fn statement_started() -> i64 {
+    // SAFETY: only reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
+/// Microseconds since 2000-01-01 UTC at which the transaction began.
+pub fn transaction_started() -> i64 {
+    // SAFETY: only reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
+}
+
+/// Runs `work` with the rights of analytics_owner, the owner of all tables, so that no row-level security applies.
+///
+/// Not a superuser, although the functions of the extension belong to one. Should `work` raise, the end of the
+/// (sub)transaction restores the user.
+pub fn as_owner<R>(work: impl FnOnce() -> R) -> R {
+    let mut user = pg_sys::InvalidOid;
+    let mut context: i32 = 0;
+    // SAFETY: the same dance as the server's own maintenance commands do; the previous pair is put back below.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let owner = pg_sys::get_role_oid(c"analytics_owner".as_ptr(), false);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+    }
+    let result = work();
+    // SAFETY: as above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    result
+}
