@@ -12,7 +12,7 @@ cd "$ROOT"
 case ${1:-} in
   extension)
     step "building the extension"
-    cargo pgrx package --pg-config "$PGRX_PG_CONFIG_PATH"
+    NO_COLOR=1 cargo pgrx package --pg-config "$PGRX_PG_CONFIG_PATH"
     ;;
   services)
     step "building the sidecar and the stand-in"

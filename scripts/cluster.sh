@@ -73,7 +73,7 @@ start_cluster() { # state port
   fi
   [ -d "$state/data" ] || create_cluster "$state"
   port_is_free "$port" || fail "port $port is taken; set DB_PORT to another"
-  touch "$state/log/postgresql.log"
+  (umask 077 && touch "$state/log/postgresql.log")
   give_to_server_user "$state/log/postgresql.log"
   RUST_BACKTRACE=0 as_server_user "$(server_bin "$state")/pg_ctl" --pgdata="$state/data" --log="$state/log/postgresql.log" --silent --wait start \
     --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$(socket_directory "$state" "$port")' \

@@ -57,6 +57,7 @@ is_running() { # pid-file
 start_process() { # pid-file log-file command…
   local pid_file=$1 log=$2 pid
   shift 2
+  (umask 077 && touch "$log") # it may tell keys and what people looked for
   setsid "$@" >>"$log" 2>&1 </dev/null &
   pid=$!
   printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$pid_file"

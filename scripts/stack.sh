@@ -193,7 +193,6 @@ schema_fingerprint() {
 
 start() {
   mkdir -p "$RUN" "$LOG"
-  chmod 700 "$RUN" "$LOG" # logs may hold what people looked for
   if [ -f "$STATE/schema" ] && [ "$(schema_fingerprint)" != "$(cat "$STATE/schema")" ]; then
     step "the schema has changed and there are no upgrades before version 1.0: starting with an empty database"
     stop

@@ -41,6 +41,13 @@ comment on table analytics.users is 'accounts, mirrored from auth.users by trigg
 comment on column analytics.users.status is 'active, inactive, suspended, pending or deleted; only an active user sees and does anything';
 comment on column analytics.users.default_workspace_id is 'the workspace that is meant when a call names none';
 
+-- S0's auth_users, from the mirror: reading auth.users itself would take a definer that only a superuser could own.
+create or replace view analytics.auth_users with (security_invoker = true) as
+  select u.id, u.email, u.created_at, u.updated_at, u.last_login as last_sign_in_at
+  from analytics.users u
+  where u.status <> 'deleted';
+comment on view analytics.auth_users is 'bridge to the auth system: accounts as mirrored from it; service_role only';
+
 create or replace trigger users_touch before update on analytics.users
   for each row execute function analytics_private.touch_updated_at();
 

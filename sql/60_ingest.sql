@@ -158,6 +158,12 @@ begin
 
   if kind = 'comments' then
     target := analytics_private.store_comments(document, subject);
+    if target is null then
+      perform analytics_private.raise_error(
+        case when subject is null and document -> 'comments' -> 0 ->> 'post_shortcode' is null and document -> 'comments' -> 0 ->> 'post_instagram_id' is null
+          then 'VALIDATION_ERROR' else 'NOT_FOUND' end,
+        'these comments belong to no known post', 'store the post first, and name its shortcode in subject where the answer does not');
+    end if;
     perform analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
     return target;
   end if;
@@ -175,8 +181,8 @@ begin
   perform analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
   perform analytics_private.store_posts(document, seen_at, target, known.instagram_user_id,
     case when kind = 'profile' then (facts ->> 'followers_count')::bigint else known.followers_count end);
-  if kind = 'post' and jsonb_array_length(document -> 'comments') > 0 then
-    perform analytics_private.store_comments(document, null);
+  if jsonb_array_length(document -> 'comments') > 0 then
+    perform analytics_private.store_comments(document, subject);
   end if;
   if target is null then
     return null;
@@ -336,39 +342,43 @@ returns void language sql set search_path = '' as $$
   on conflict on constraint mentions_once do nothing
 $$;
 
+-- Comments come in pages of one post and as previews below the posts of a timeline; a page may not name its post.
 create or replace function analytics_private.store_comments(document jsonb, subject text) returns uuid
 language plpgsql set search_path = '' as $$
 declare
-  first_comment constant jsonb := document -> 'comments' -> 0;
-  post analytics.profile_posts;
+  scored uuid[];
 begin
-  select p.* into post from analytics.profile_posts p
-  where p.instagram_post_id = coalesce(first_comment ->> 'post_instagram_id', document -> 'posts' -> 0 ->> 'instagram_post_id');
-  if not found then
-    select p.* into post from analytics.profile_posts p where p.shortcode = coalesce(first_comment ->> 'post_shortcode', subject);
+  with incoming as materialized (
+    select distinct on (p.id, c.comment_id) p.id as post_id, c.*
+    from jsonb_to_recordset(document -> 'comments') as c (comment_id text, post_instagram_id text, post_shortcode text, positive real,
+        negative real, neutral real, compound real)
+      join analytics.profile_posts p on p.instagram_post_id = c.post_instagram_id
+        or (c.post_instagram_id is null and p.shortcode = coalesce(c.post_shortcode, subject))
+    where c.comment_id is not null
+  ), stored as (
+    insert into analytics_private.comment_scores (post_id, comment_id, positive, negative, neutral, compound)
+    select i.post_id, i.comment_id, i.positive, i.negative, i.neutral, i.compound from incoming i
+    on conflict on constraint comment_scores_pkey do nothing
+  )
+  select array_agg(distinct i.post_id) into scored from incoming i;
+  if scored is null then
+    return null;
   end if;
-  if post.id is null then
-    perform analytics_private.raise_error(
-      case when coalesce(first_comment ->> 'post_instagram_id', first_comment ->> 'post_shortcode', subject) is null then 'VALIDATION_ERROR' else 'NOT_FOUND' end,
-      'these comments belong to no known post', 'store the post first, and name its shortcode in subject where the answer does not');
-  end if;
-  insert into analytics_private.comment_scores (post_id, comment_id, positive, negative, neutral, compound)
-  select distinct on (c.comment_id) post.id, c.comment_id, c.positive, c.negative, c.neutral, c.compound
-  from jsonb_to_recordset(document -> 'comments') as c (comment_id text, positive real, negative real, neutral real, compound real)
-  where c.comment_id is not null
-  on conflict on constraint comment_scores_pkey do nothing;
-  insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score, overall_sentiment,
-    comments_analyzed, analysis_timestamp)
-  select post.id, post.profile_id, avg(c.positive), avg(c.negative), avg(c.neutral), avg(c.compound), analytics.sentiment_label(avg(c.compound)), count(*), now()
-  from analytics_private.comment_scores c where c.post_id = post.id
-  having count(*) > 0
+  insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score,
+    overall_sentiment, comments_analyzed)
+  select p.id, p.profile_id, avg(c.positive), avg(c.negative), avg(c.neutral), avg(c.compound), analytics.sentiment_label(avg(c.compound)), count(*)
+  from analytics.profile_posts p join analytics_private.comment_scores c on c.post_id = p.id
+  where p.id = any (scored)
+  group by p.id
   on conflict on constraint comment_sentiment_post_key do update set
     positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
     compound_score = excluded.compound_score, overall_sentiment = excluded.overall_sentiment, comments_analyzed = excluded.comments_analyzed,
-    analysis_timestamp = excluded.analysis_timestamp;
-  return post.profile_id;
+    analysis_timestamp = excluded.analysis_timestamp
+  where (s.comments_analyzed, s.compound_score) is distinct from (excluded.comments_analyzed, excluded.compound_score);
+  return (select p.profile_id from analytics.profile_posts p where p.id = scored[1]);
 end
 $$;
+comment on function analytics_private.store_comments(jsonb, text) is 'scores of comments whose post is known, counted once each; returns the profile of the first post, null when no post is known';
 
 create or replace function analytics_private.recent_engagement(profile uuid) returns double precision
 language sql stable set search_path = '' as $$

@@ -42,7 +42,7 @@ end
 $$;
 
 create or replace function analytics_private.post_json(post analytics.profile_posts) returns jsonb
-language sql immutable parallel safe as $$
+language sql stable parallel safe set search_path = '' as $$
   select jsonb_build_object('id', post.id, 'profile_id', post.profile_id, 'instagram_post_id', post.instagram_post_id, 'shortcode', post.shortcode,
     'owner_username', post.owner_username, 'media_type', post.media_type, 'is_video', post.is_video, 'caption', post.caption,
     'display_url', post.display_url, 'thumbnail_src', post.thumbnail_src, 'likes_count', post.likes_count, 'comments_count', post.comments_count,
@@ -155,7 +155,7 @@ create or replace function analytics.my_profiles() returns table (
 $$;
 comment on function analytics.my_profiles() is
 $$the profiles the caller's windows are open on, the latest unlocked first
-One row a profile; rates in percent, unknown numbers null. Takes PostgREST's limit, offset, order and filters. Without a signed-in user: no rows.
+One row a profile; rates in percent, unknown numbers null. Takes PostgREST's limit, offset, order and filters. Errors: 42501 for anon (HTTP 401).
 Example: select username, followers_count from analytics.my_profiles()$$;
 
 -- Definer: for ten thousand windows one probe each, where the policies would ask for each row.

@@ -22,34 +22,32 @@ begin
   select p.* into profile from analytics.profiles p
   where p.username = handle or p.instagram_user_id = id_known order by p.instagram_user_id = id_known desc nulls last limit 1 for update;
   id_known := coalesce(id_known, profile.instagram_user_id);
-  names := array(select distinct x from unnest(array[handle, profile.username] || coalesce(profile.former_usernames, '{}')) as x where x is not null);
+  names := array(select distinct x from unnest(array[handle, profile.username, id_known] || coalesce(profile.former_usernames, '{}')) as x where x is not null);
 
   -- First the door is closed, so that an answer arriving meanwhile is refused or stripped.
   insert into analytics_private.erased_people (subject_hash)
-  select analytics_private.subject_hash('username', x) from unnest(names) as x
-  union select analytics_private.subject_hash('id', id_known) where id_known is not null
+  select analytics_private.subject_hash(case when x = id_known then 'id' else 'username' end, x) from unnest(names) as x
   on conflict do nothing;
 
   -- Payloads that name the person, of whichever profile; what was derived from them about others stays.
   delete from analytics_private.raw_payloads r
-  where r.profile_id = profile.id
-     or exists (select from unnest(names) as x where r.payload::text ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%')
-     or (id_known is not null and r.payload::text like '%"' || id_known || '"%');
+  where r.profile_id = profile.id or lower(r.subject) = any (names) or analytics_private.names_people(r.payload::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('raw_payloads', n);
   delete from analytics.mentions m where m.mentioned_username = any (names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('mentions', n);
-  delete from analytics.related_profiles r where r.related_username = any (names) or r.related_instagram_user_id = id_known;
+  delete from analytics.related_profiles r where r.related_username = any (names) or r.related_instagram_user_id = any (names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('related_profiles', n);
-  delete from analytics.user_searches s where s.instagram_username = any (names) or s.profile_id = profile.id or lower(s.search_query) = any (names);
+  delete from analytics.user_searches s
+  where s.instagram_username = any (names) or s.profile_id = profile.id or ltrim(lower(s.search_query), '@') = any (names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('user_searches', n);
-  delete from analytics_private.jobs j where j.payload ->> 'username' = any (names) or j.payload ->> 'instagram_user_id' = id_known;
+  delete from analytics_private.jobs j where j.payload ->> 'username' = any (names) or j.payload ->> 'instagram_user_id' = any (names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('jobs', n);
-  delete from analytics.profile_posts p where p.owner_username = any (names) or p.owner_id = id_known or p.profile_id = profile.id;
+  delete from analytics.profile_posts p where p.owner_username = any (names) or p.owner_id = any (names) or p.profile_id = profile.id;
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profile_posts', n);
   update analytics.profile_posts p set
@@ -57,21 +55,17 @@ begin
     accessibility_caption = analytics_private.redact_people(p.accessibility_caption, names),
     mentions = array(select x from unnest(p.mentions) with ordinality as t (x, o) where x <> all (names) order by o),
     tagged_users = (select jsonb_agg(x order by o) from jsonb_array_elements(p.tagged_users) with ordinality as t (x, o)
-                    where x ->> 'username' <> all (names) and x ->> 'id' is distinct from id_known),
+                    where not analytics_private.names_people(x::text, names)),
     coauthor_producers = (select jsonb_agg(x order by o) from jsonb_array_elements(p.coauthor_producers) with ordinality as t (x, o)
-                          where x ->> 'username' <> all (names) and x ->> 'id' is distinct from id_known)
-  where p.mentions && names
-     or exists (select from unnest(names) as x where p.caption ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%'
-                or p.accessibility_caption ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%')
-     or exists (select from jsonb_array_elements(coalesce(p.tagged_users, '[]') || coalesce(p.coauthor_producers, '[]')) as x
-                where x ->> 'username' = any (names) or x ->> 'id' = id_known);
+                          where not analytics_private.names_people(x::text, names))
+  where p.mentions && names or analytics_private.names_people(p.caption, names) or analytics_private.names_people(p.accessibility_caption, names)
+     or analytics_private.names_people(p.tagged_users::text, names) or analytics_private.names_people(p.coauthor_producers::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('posts_of_others', n);
   update analytics.mentions m set mention_context = analytics_private.redact_people(m.mention_context, names)
-  where exists (select from unnest(names) as x where m.mention_context ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%');
+  where analytics_private.names_people(m.mention_context, names);
   update analytics.profiles p set biography = analytics_private.redact_people(p.biography, names)
-  where p.id is distinct from profile.id
-    and exists (select from unnest(names) as x where p.biography ilike '%' || replace(replace(x, '\', '\\'), '_', '\_') || '%');
+  where p.id is distinct from profile.id and analytics_private.names_people(p.biography, names);
   delete from analytics.profiles p where p.id = profile.id;
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profiles', n);
@@ -81,7 +75,7 @@ end
 $$;
 comment on function analytics_private.erase_person(text, text, text) is
 $$removes an observed person everywhere and for good (operators)
-Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's handle in texts of others becomes [removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR.
+Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's @handle in texts of others becomes @[removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR.
 Example: select analytics_private.erase_person('someone', 'case 4711')$$;
 
 create or replace function analytics_private.maintain() returns jsonb

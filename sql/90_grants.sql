@@ -10,7 +10,8 @@ grant select on analytics.users, analytics.user_profiles, analytics.workspaces, 
   analytics.profiles, analytics.profile_history, analytics.profile_posts, analytics.audience_demographics, analytics.creator_metadata,
   analytics.comment_sentiment, analytics.mentions, analytics.related_profiles,
   analytics.user_profile_access, analytics.user_favorites, analytics.user_searches, analytics.search_history
-to authenticated, service_role;
+to authenticated, service_role, @installer@;
+grant select on analytics.auth_users to service_role, @installer@;
 
 -- Columns a user may set himself; what decides about rights, money or identity is not among them.
 grant update (username, phone_number, preferences, notification_preferences, timezone, language, data_analytics_enabled, default_workspace_id)
@@ -24,12 +25,12 @@ grant insert, update, delete on analytics.audience_demographics, analytics.creat
 
 -- Functions ------------------------------------------------------------------------------------------------------------
 
--- What signed-in clients call, and the private halves and helpers behind it. anon gets them too where the answer to
--- "not signed in" is then UNAUTHORIZED instead of PostgreSQL's bare refusal.
+-- What signed-in clients call, and the private halves and helpers behind it. anon gets them too, so that the answer to
+-- "not signed in" is UNAUTHORIZED instead of PostgreSQL's bare refusal. my_profiles() is plain SQL and cannot say so.
 grant execute on function
   analytics.me(), analytics.require_role(uuid, text), analytics.unlock_profile(text, uuid), analytics.unlock_profiles(text[], uuid),
   analytics.refresh_profile(text), analytics.favorite_profile(text, text, text[]), analytics.unfavorite_profile(text),
-  analytics.profile_overview(text), analytics.profile_timeline(text, integer, text), analytics.my_profiles(),
+  analytics.profile_overview(text), analytics.profile_timeline(text, integer, text),
   analytics.newest_posts(integer, interval, text), analytics.search_profiles(text, text, integer),
   analytics_private.unlock_profile(text, uuid), analytics_private.unlock_profiles(text[], uuid), analytics_private.refresh_profile(text),
   analytics_private.favorite_profile(text, text, text[]), analytics_private.unfavorite_profile(text),
@@ -39,6 +40,7 @@ grant execute on function
   analytics_private.encode_cursor(timestamptz, uuid), analytics_private.decode_cursor(text), analytics_private.check_page_size(integer, integer),
   analytics_private.post_json(analytics.profile_posts)
 to authenticated, service_role, anon;
+grant execute on function analytics.my_profiles() to authenticated, service_role;
 
 grant execute on function
   analytics_private.claim_jobs(text, text[], integer, integer), analytics_private.heartbeat_jobs(uuid[], integer),

@@ -31,3 +31,9 @@ fn document_without(document: JsonB, people: Vec<String>) -> JsonB {
 fn redact_people(content: &str, people: Vec<String>) -> String {
     erasure::redact(content, &people)
 }
+
+/// Whether a text, or the text of a JSON document, names one of these people by handle or id.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+fn names_people(content: &str, people: Vec<String>) -> bool {
+    erasure::names(content, &people)
+}

@@ -37,7 +37,7 @@ pub fn without(mut document: Value, people: &[String]) -> Value {
         value
             .get(field)
             .and_then(Value::as_str)
-            .is_some_and(|name| people.iter().any(|person| person.eq_ignore_ascii_case(name)))
+            .is_some_and(|name| is_one_of(name, people))
     };
     retain(&mut document, "posts", |post| {
         !gone(post, "owner_username") && !gone(post, "owner_id")
@@ -55,7 +55,7 @@ pub fn without(mut document: Value, people: &[String]) -> Value {
             retain(post, "mentions", |name| {
                 !name
                     .as_str()
-                    .is_some_and(|name| people.iter().any(|person| person.eq_ignore_ascii_case(name)))
+                    .is_some_and(|name| is_one_of(name, people))
             });
             retain(post, "mention_contexts", |mention| {
                 !gone(mention, "mentioned_username")
@@ -79,27 +79,46 @@ pub fn without(mut document: Value, people: &[String]) -> Value {
     document
 }
 
-/// The text with each of these handles replaced, where it stands as a word of its own; letters' case does not matter.
+/// The text with each of these handles replaced where it is used as one: after `@` or `/`. A bare word that happens to be
+/// somebody's handle stays. Letters' case does not matter.
 pub fn redact(text: &str, people: &[String]) -> String {
-    let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_handle) {
-        out.push_str(&rest[..start]);
-        let word = &rest[start..];
-        let end = word.find(|c| !is_handle(c)).unwrap_or(word.len());
-        // A full stop that ends a sentence is not part of the handle.
-        let handle = word[..end].trim_end_matches('.');
-        if people.iter().any(|person| person.eq_ignore_ascii_case(handle)) {
+    let mut kept = 0;
+    for (start, handle) in words(text) {
+        if text[..start].ends_with(['@', '/']) && is_one_of(handle, people) {
+            out.push_str(&text[kept..start]);
             out.push_str(REMOVED);
-        } else {
-            out.push_str(handle);
+            kept = start + handle.len();
         }
-        out.push_str(&word[handle.len()..end]);
-        rest = &word[end..];
     }
-    out.push_str(rest);
+    out.push_str(&text[kept..]);
     out
+}
+
+/// Whether a text, or the text of a JSON document, names one of these people: a handle after `@` or `/`, or a handle or
+/// id that is a whole JSON string.
+pub fn names(text: &str, people: &[String]) -> bool {
+    words(text).any(|(start, word)| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + word.len()..].chars().next();
+        (matches!(before, Some('@' | '/')) || (before == Some('"') && after == Some('"'))) && is_one_of(word, people)
+    })
+}
+
+/// Runs of characters that a handle may have, without the full stop that ends a sentence, and where each begins.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let mut position = 0;
+    std::iter::from_fn(move || {
+        let start = position + text[position..].find(is_handle)?;
+        let end = text[start..].find(|c| !is_handle(c)).map_or(text.len(), |length| start + length);
+        position = end;
+        Some((start, text[start..end].trim_end_matches('.')))
+    })
+}
+
+fn is_one_of(word: &str, people: &[String]) -> bool {
+    people.iter().any(|person| person.eq_ignore_ascii_case(word))
 }
 
 fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
@@ -170,9 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_inside_another_word_is_left_alone() {
+    fn a_handle_that_is_part_of_a_word_or_a_plain_word_is_left_alone() {
         let gone = ["ann".to_owned()];
-        assert_eq!(redact("Hannah, ANN and ann.", &gone), "Hannah, [removed] and [removed].");
+        let text = "@Hannah, @ANN, instagram.com/ann/ and ann, @ann.";
+        assert_eq!(redact(text, &gone), "@Hannah, @[removed], instagram.com/[removed]/ and ann, @[removed].");
+        assert!(names(text, &gone));
+        assert!(!names("ann and @hannah", &gone));
+    }
+
+    #[test]
+    fn a_json_text_names_whom_its_strings_are() {
+        let gone = ["ann".to_owned(), "77".to_owned()];
+        assert!(names(r#"{"username": "ann"}"#, &gone));
+        assert!(names(r#"{"id":"77"}"#, &gone));
+        assert!(!names(r#"{"title":"ann of 77","count":77}"#, &gone));
     }
 
     #[test]

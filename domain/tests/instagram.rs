@@ -371,8 +371,9 @@ fn what_is_not_said_is_null_and_what_is_unknown_is_told_from_none() {
 
     let post = only_post(&account_with(minimal_post()));
     let written = serde_json::to_value(&post).unwrap();
-    let said: Vec<_> =
+    let mut said: Vec<_> =
         written.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key).collect();
+    said.sort();
     assert_eq!(said, ["hashtags", "instagram_post_id", "mention_contexts", "mentions", "owner_id", "shortcode"]);
 }
 
@@ -563,7 +564,7 @@ fn other_shapes_are_refused_for_good() {
         json!({"data": {"user": {"username": "not a name"}}}),
         json!({"data": {"shortcode_media": {"shortcode": "AbC"}}}),
         json!({"data": {"hashtag": {"name": "x"}}}),
-        json!({"results": [[]]}).as_object().map(|_| json!({"results": {"content": 1}})).unwrap_or_default(),
+        json!({"results": {"content": 1}}),
         enveloped(json!("<html><body>Login</body></html>")),
         enveloped(json!(5)),
         enveloped(json!([1])),
@@ -619,7 +620,11 @@ fn the_digest_is_that_of_the_payload_as_received() {
 #[test]
 fn the_document_has_the_names_of_the_columns() {
     let document = value(&parse(PROFILE).unwrap().to_json());
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let keys = |value: &Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys.join(" ")
+    };
     assert_eq!(keys(&document), "comments digest kind page posts posts_known profile related skipped_posts");
     assert_eq!(
         keys(&document["profile"]),

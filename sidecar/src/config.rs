@@ -123,18 +123,13 @@ impl Mistakes {
     fn number(&mut self, name: &str, text: &str, range: RangeInclusive<u32>) -> Option<u32> {
         let checked = match text.trim().parse::<u32>() {
             Ok(number) if range.contains(&number) => Ok(number),
-            _ => Err(format!(
-                "{text:?} is not a whole number from {} to {}",
-                range.start(),
-                range.end()
-            )),
+            _ => Err(format!("{text:?} is not a whole number from {} to {}", range.start(), range.end())),
         };
         self.note(name, checked)
     }
 
     fn seconds(&mut self, name: &str, text: &str, range: RangeInclusive<u32>) -> Option<Duration> {
-        self.number(name, text, range)
-            .map(|seconds| Duration::from_secs(seconds.into()))
+        self.number(name, text, range).map(|seconds| Duration::from_secs(seconds.into()))
     }
 }
 
@@ -154,11 +149,8 @@ impl Config {
         let lease = mistakes.seconds("SIDECAR_LEASE_SECONDS", &arguments.lease_seconds, 5..=3600);
         let grace = mistakes.seconds("SIDECAR_GRACE_SECONDS", &arguments.grace_seconds, 0..=600);
         let breaker_failures = mistakes.number("SIDECAR_BREAKER_FAILURES", &arguments.breaker_failures, 1..=1000);
-        let breaker_cool_down = mistakes.seconds(
-            "SIDECAR_BREAKER_COOL_DOWN_SECONDS",
-            &arguments.breaker_cool_down_seconds,
-            1..=600,
-        );
+        let breaker_cool_down =
+            mistakes.seconds("SIDECAR_BREAKER_COOL_DOWN_SECONDS", &arguments.breaker_cool_down_seconds, 1..=600);
         let listen = arguments
             .listen
             .parse::<SocketAddr>()
@@ -175,7 +167,14 @@ impl Config {
             (lease, grace, breaker_failures, breaker_cool_down, listen, log, worker),
         ) {
             (
-                (Some(database_url), Some(url), Some((username, password)), Some(timeout), Some(mib), Some(concurrency)),
+                (
+                    Some(database_url),
+                    Some(url),
+                    Some((username, password)),
+                    Some(timeout),
+                    Some(mib),
+                    Some(concurrency),
+                ),
                 (
                     Some(lease),
                     Some(grace),
@@ -187,13 +186,7 @@ impl Config {
                 ),
             ) => Ok(Config {
                 database_url,
-                decodo: DecodoConfig {
-                    url,
-                    username,
-                    password,
-                    timeout,
-                    max_answer: mib as usize * 1024 * 1024,
-                },
+                decodo: DecodoConfig { url, username, password, timeout, max_answer: mib as usize * 1024 * 1024 },
                 concurrency: concurrency as usize,
                 lease,
                 grace,
@@ -251,10 +244,9 @@ fn credentials(
     environment: &impl Fn(&str) -> Option<String>,
     mistakes: &mut Mistakes,
 ) -> Option<(String, SecretString)> {
-    for (username_name, password_name) in [
-        ("DECODO_USERNAME", "DECODO_PASSWORD"),
-        ("SMARTPROXY_USERNAME", "SMARTPROXY_PASSWORD"),
-    ] {
+    for (username_name, password_name) in
+        [("DECODO_USERNAME", "DECODO_PASSWORD"), ("SMARTPROXY_USERNAME", "SMARTPROXY_PASSWORD")]
+    {
         match (environment(username_name), environment(password_name)) {
             (Some(username), Some(password)) => return Some((username, password.into())),
             (Some(_), None) => {
@@ -300,10 +292,7 @@ mod tests {
         let arguments = Arguments::try_parse_from(std::iter::once(&"analytics_sidecar").chain(arguments))
             .expect("arguments of a known form");
         Config::new(arguments, |name| {
-            environment
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| (*value).to_owned())
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })
     }
 

@@ -161,15 +161,11 @@ impl Decodo {
             return Ok(self.clean(classify(body)));
         }
         if !status.is_client_error() {
-            return Ok(Answer::Unavailable {
-                status: status.as_u16(),
-                retry_after,
-            });
+            return Ok(Answer::Unavailable { status: status.as_u16(), retry_after });
         }
         // The status says what happened; its explanation may be missing.
-        let message = bounded_body(response, ERROR_BODY_LIMIT)
-            .await
-            .map_or_else(|_| String::new(), |body| message_of(&body));
+        let message =
+            bounded_body(response, ERROR_BODY_LIMIT).await.map_or_else(|_| String::new(), |body| message_of(&body));
         Ok(self.clean(match status.as_u16() {
             401 | 407 => Answer::Unauthorized { message },
             408 => Answer::TimedOut,
@@ -224,9 +220,7 @@ impl From<Trouble> for Answer {
                 while let Some(inner) = cause.source() {
                     cause = inner;
                 }
-                Answer::Broken {
-                    message: format!("{stage}: {cause}"),
-                }
+                Answer::Broken { message: format!("{stage}: {cause}") }
             }
         }
     }
@@ -289,10 +283,7 @@ fn classify(body: Vec<u8>) -> Answer {
         };
         // Decodo's own codes for "could not", inside an entry.
         if let Some(status_code @ (612 | 613)) = integer(first.status_code) {
-            return Answer::Faulted {
-                status_code: Some(status_code),
-                message: String::new(),
-            };
+            return Answer::Faulted { status_code: Some(status_code), message: String::new() };
         }
         return match first.content.map_or(Kind::Empty, kind_of_content) {
             Kind::Empty => Answer::Empty,
@@ -372,9 +363,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let until = httpdate::parse_http_date(value).ok()?;
-            let now = text(DATE)
-                .and_then(|date| httpdate::parse_http_date(date).ok())
-                .unwrap_or_else(SystemTime::now);
+            let now = text(DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or_else(SystemTime::now);
             until.duration_since(now).unwrap_or_default()
         }
     };
@@ -433,7 +422,16 @@ mod tests {
 
     #[test]
     fn bodies_that_are_no_answer_are_told_apart() {
-        for body in ["", "<html>", "[]", "5", "{}", r#"{"results":5}"#, r#"{"ok":true}"#, r#"{"results":[{"content":"<html>"}]}"#] {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "5",
+            "{}",
+            r#"{"results":5}"#,
+            r#"{"ok":true}"#,
+            r#"{"results":[{"content":"<html>"}]}"#,
+        ] {
             assert_eq!(sorted(body), Answer::NotAnAnswer, "{body}");
         }
         assert_eq!(classify(vec![b'"', 0xff, b'"']), Answer::NotAnAnswer);
@@ -450,7 +448,8 @@ mod tests {
 
     #[test]
     fn a_deeply_nested_body_does_no_harm() {
-        let body = format!(r#"{{"results":[{{"content":{{"data":{}{}}}}}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        let body =
+            format!(r#"{{"results":[{{"content":{{"data":{}{}}}}}]}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert!(matches!(sorted(&body), Answer::Payload(_) | Answer::NotAnAnswer));
     }
 

@@ -29,19 +29,11 @@ pub fn decodo_request(kind: &str, payload: &Value) -> Result<ScrapeRequest, Fail
     let request = match kind {
         "instagram_profile" => {
             let wish = ProfileWish::deserialize(payload).map_err(|_| unreadable())?;
-            ScrapeRequest {
-                target: "instagram_graphql_profile",
-                query: wish.username,
-                count: None,
-            }
+            ScrapeRequest { target: "instagram_graphql_profile", query: wish.username, count: None }
         }
         "instagram_posts" => {
             let wish = PostsWish::deserialize(payload).map_err(|_| unreadable())?;
-            ScrapeRequest {
-                target: "instagram_graphql_user_posts",
-                query: wish.username,
-                count: wish.count,
-            }
+            ScrapeRequest { target: "instagram_graphql_user_posts", query: wish.username, count: wish.count }
         }
         _ => {
             let message = format!("no remote serves jobs of kind {kind}");

@@ -43,19 +43,11 @@ const PENDING_RETRY: Duration = Duration::from_secs(5);
 
 impl Failure {
     pub fn permanent(code: Code, message: impl Into<String>) -> Self {
-        Failure {
-            code,
-            message: message.into(),
-            permanent: true,
-            retry_after: None,
-        }
+        Failure { code, message: message.into(), permanent: true, retry_after: None }
     }
 
     pub fn transient(code: Code, message: impl Into<String>) -> Self {
-        Failure {
-            permanent: false,
-            ..Failure::permanent(code, message)
-        }
+        Failure { permanent: false, ..Failure::permanent(code, message) }
     }
 
     fn after(self, retry_after: Option<Duration>) -> Self {
@@ -103,10 +95,9 @@ impl From<Answer> for Verdict {
             Answer::TimedOut => Failure::transient(Code::Timeout, "decodo did not answer in time"),
             Answer::Broken { .. } => Failure::transient(Code::ExternalApi, "the connection to decodo broke"),
             Answer::NotAnAnswer => Failure::transient(Code::ExternalApi, "decodo sent something that is no answer"),
-            Answer::TooLarge { limit } => Failure::permanent(
-                Code::ExternalApi,
-                format!("decodo's answer is larger than {limit} bytes"),
-            ),
+            Answer::TooLarge { limit } => {
+                Failure::permanent(Code::ExternalApi, format!("decodo's answer is larger than {limit} bytes"))
+            }
         };
         Verdict::Fail(failure)
     }

@@ -38,21 +38,11 @@ async fn readyz(Shared(surface): Shared<Arc<Surface>>) -> Response {
         reasons.push(format!("database: {trouble}"));
     }
     reasons.extend(
-        surface
-            .gates
-            .iter()
-            .filter_map(|gate| gate.stopped().map(|reason| format!("{}: {reason}", gate.name()))),
+        surface.gates.iter().filter_map(|gate| gate.stopped().map(|reason| format!("{}: {reason}", gate.name()))),
     );
-    let remotes: serde_json::Map<_, _> = surface
-        .gates
-        .iter()
-        .map(|gate| (gate.name().to_owned(), json!(gate.state().name())))
-        .collect();
-    let status = if reasons.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let remotes: serde_json::Map<_, _> =
+        surface.gates.iter().map(|gate| (gate.name().to_owned(), json!(gate.state().name()))).collect();
+    let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": reasons.is_empty(), "reasons": reasons, "remotes": remotes});
     (status, Json(body)).into_response()
 }

@@ -47,21 +47,19 @@ pub struct WorkerSettings {
 }
 
 /// What /readyz asks about.
-#[derive(Default)]
 pub struct Status {
     database: Mutex<Option<String>>,
     stopping: AtomicBool,
 }
 
-impl Status {
+impl Default for Status {
     /// A new process is not ready before its first successful call.
-    pub fn new() -> Self {
-        Status {
-            database: Mutex::new(Some("not reached yet".to_owned())),
-            stopping: AtomicBool::new(false),
-        }
+    fn default() -> Self {
+        Status { database: Mutex::new(Some("not reached yet".to_owned())), stopping: AtomicBool::new(false) }
     }
+}
 
+impl Status {
     /// Why the database is not usable, if so.
     pub fn database_trouble(&self) -> Option<String> {
         self.database().clone()
@@ -218,10 +216,7 @@ impl<Q: Queue> Worker<Q> {
         if batch == 0 {
             return Vec::new();
         }
-        let claimed = self
-            .queue
-            .claim(&self.settings.name, &DECODO_KINDS, batch, self.settings.lease)
-            .await;
+        let claimed = self.queue.claim(&self.settings.name, &DECODO_KINDS, batch, self.settings.lease).await;
         let jobs = self.note("claim_jobs", claimed).unwrap_or_default();
         jobs.into_iter().map(|job| self.hold(job)).collect()
     }
@@ -230,11 +225,7 @@ impl<Q: Queue> Worker<Q> {
         let lost = CancellationToken::new();
         self.held().insert(job.lease_token, lost.clone());
         self.metrics.hold();
-        Held {
-            job,
-            lost,
-            worker: self.clone(),
-        }
+        Held { job, lost, worker: self.clone() }
     }
 
     /// Runs one claimed job to its end and reports it.
@@ -282,8 +273,7 @@ impl<Q: Queue> Worker<Q> {
             let answer = self.decodo.scrape(&request).await;
             let took = started.elapsed();
             call.finish(&answer);
-            self.metrics
-                .observe_request(self.gate.name(), request.target, answer.name(), took);
+            self.metrics.observe_request(self.gate.name(), request.target, answer.name(), took);
             tracing::info!(
                 remote = self.gate.name(),
                 target_name = request.target,

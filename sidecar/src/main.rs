@@ -44,21 +44,14 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     tracing::subscriber::set_global_default(logging::subscriber(EnvFilter::new(&config.log), std::io::stdout))?;
 
     let metrics = Arc::new(Metrics::new());
-    let status = Arc::new(Status::new());
-    let breaker = BreakerSettings {
-        failures: config.breaker_failures,
-        cool_down: config.breaker_cool_down,
-    };
+    let status = Arc::new(Status::default());
+    let breaker = BreakerSettings { failures: config.breaker_failures, cool_down: config.breaker_cool_down };
     let gate = Arc::new(Gate::new("decodo", breaker, metrics.clone()));
 
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
-    let surface = Surface {
-        metrics: metrics.clone(),
-        status: status.clone(),
-        gates: vec![gate.clone()],
-    };
+    let surface = Surface { metrics: metrics.clone(), status: status.clone(), gates: vec![gate.clone()] };
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, routes(Arc::new(surface))).into_future());
 

@@ -1,4 +1,4 @@
-//! What /metrics shows. One registry per process part, handed in, so that tests do not share counters.
+//! What /metrics shows. The registry is handed in, not global, so that tests do not share counters.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -84,9 +84,7 @@ impl Metrics {
     }
 
     pub fn count_job(&self, kind: &str, outcome: &str) {
-        self.jobs
-            .get_or_create(&[("kind", kind.to_owned()), ("outcome", outcome.to_owned())])
-            .inc();
+        self.jobs.get_or_create(&[("kind", kind.to_owned()), ("outcome", outcome.to_owned())]).inc();
     }
 
     pub fn hold(&self) {
@@ -102,11 +100,7 @@ impl Metrics {
     }
 
     pub fn observe_request(&self, remote: &str, target: &str, answer: &str, took: Duration) {
-        let labels = [
-            ("remote", remote.to_owned()),
-            ("target", target.to_owned()),
-            ("answer", answer.to_owned()),
-        ];
+        let labels = [("remote", remote.to_owned()), ("target", target.to_owned()), ("answer", answer.to_owned())];
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
@@ -118,17 +112,20 @@ impl Metrics {
         }
     }
 
+    /// Shows a remote before anything has happened to it, so that rates can be taken from the first scrape on.
+    pub fn introduce(&self, remote: &str) {
+        self.show_state(remote, State::Closed);
+        for granted in [true, false] {
+            drop(self.retries.get_or_create(&retry_labels(remote, granted)));
+        }
+    }
+
     pub fn count_retry(&self, remote: &str, granted: bool) {
-        let budget = if granted { "granted" } else { "refused" };
-        self.retries
-            .get_or_create(&[("remote", remote.to_owned()), ("budget", budget.to_owned())])
-            .inc();
+        self.retries.get_or_create(&retry_labels(remote, granted)).inc();
     }
 
     pub fn count_queue_error(&self, operation: &str) {
-        self.queue_errors
-            .get_or_create(&[("operation", operation.to_owned())])
-            .inc();
+        self.queue_errors.get_or_create(&[("operation", operation.to_owned())]).inc();
     }
 
     /// Replaces what was shown of the queue; states that are empty now disappear.
@@ -150,6 +147,11 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn retry_labels(remote: &str, granted: bool) -> Labels<2> {
+    let budget = if granted { "granted" } else { "refused" };
+    [("remote", remote.to_owned()), ("budget", budget.to_owned())]
 }
 
 impl Default for Metrics {

@@ -83,11 +83,8 @@ pub trait Queue: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Job>, QueueError>> + Send;
 
     /// Extends leases; gives the tokens that are still held.
-    fn heartbeat(
-        &self,
-        tokens: &[Uuid],
-        lease: Duration,
-    ) -> impl Future<Output = Result<Vec<Uuid>, QueueError>> + Send;
+    fn heartbeat(&self, tokens: &[Uuid], lease: Duration)
+    -> impl Future<Output = Result<Vec<Uuid>, QueueError>> + Send;
 
     /// Stores an answer and finishes its job, in one transaction.
     fn complete(&self, token: Uuid, answer: &str) -> impl Future<Output = Result<Report, QueueError>> + Send;
@@ -151,13 +148,7 @@ impl PgQueue {
 }
 
 impl Queue for PgQueue {
-    async fn claim(
-        &self,
-        worker: &str,
-        kinds: &[&str],
-        batch: usize,
-        lease: Duration,
-    ) -> Result<Vec<Job>, QueueError> {
+    async fn claim(&self, worker: &str, kinds: &[&str], batch: usize, lease: Duration) -> Result<Vec<Job>, QueueError> {
         let query = sqlx::query_as(
             "select job_id, lease_token, kind, payload, attempt, max_attempts, request_id \
              from analytics_private.claim_jobs($1, $2, $3, $4)",
@@ -177,9 +168,7 @@ impl Queue for PgQueue {
     }
 
     async fn complete(&self, token: Uuid, answer: &str) -> Result<Report, QueueError> {
-        let query = sqlx::query_scalar("select analytics_private.complete_job($1, $2::json)")
-            .bind(token)
-            .bind(answer);
+        let query = sqlx::query_scalar("select analytics_private.complete_job($1, $2::json)").bind(token).bind(answer);
         let Json(report) = in_time(query.fetch_one(&self.pool)).await?;
         Ok(report)
     }
@@ -206,8 +195,7 @@ impl Queue for PgQueue {
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
-        let query =
-            sqlx::query_as("select kind, state, jobs, oldest_seconds from analytics_private.queue_metrics()");
+        let query = sqlx::query_as("select kind, state, jobs, oldest_seconds from analytics_private.queue_metrics()");
         in_time(query.fetch_all(&self.pool)).await
     }
 }
@@ -236,15 +224,11 @@ fn unavailable(error: sqlx::Error) -> QueueError {
 /// Data that cannot be taken (22, 23, a limit of 54) and refusals of the called functions are final for the call. All
 /// else passes: shutdowns, conflicts, and rights or functions missing while an upgrade is under way.
 fn of_sqlstate(sqlstate: &str) -> QueueError {
-    let is_final = ["22", "23", "54", "PT4", "PT500", "PT502"]
-        .iter()
-        .any(|class| sqlstate.starts_with(class));
+    let is_final = ["22", "23", "54", "PT4", "PT500", "PT502"].iter().any(|class| sqlstate.starts_with(class));
     if sqlstate == LEASE_LOST {
         QueueError::LeaseLost
     } else if is_final {
-        QueueError::Refused {
-            sqlstate: sqlstate.to_owned(),
-        }
+        QueueError::Refused { sqlstate: sqlstate.to_owned() }
     } else {
         QueueError::Unavailable(format!("SQLSTATE {sqlstate}"))
     }

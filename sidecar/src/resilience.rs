@@ -30,9 +30,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Full jitter: anything between nothing and the exponential step.
 pub fn full_jitter(retry: u32) -> Duration {
-    let step = RETRY_BASE
-        .saturating_mul(2_u32.saturating_pow(retry))
-        .min(RETRY_CAP);
+    let step = RETRY_BASE.saturating_mul(2_u32.saturating_pow(retry)).min(RETRY_CAP);
     step.mul_f64(fastrand::f64())
 }
 
@@ -82,11 +80,7 @@ enum Phase {
 
 impl Breaker {
     fn new(settings: BreakerSettings) -> Self {
-        Breaker {
-            settings,
-            phase: Phase::Closed { failures: 0 },
-            generation: 0,
-        }
+        Breaker { settings, phase: Phase::Closed { failures: 0 }, generation: 0 }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -149,11 +143,7 @@ struct Inner {
 
 impl Inner {
     fn state(&mut self, now: Instant) -> State {
-        if self.stopped.is_some() {
-            State::Stopped
-        } else {
-            self.breaker.state(now)
-        }
+        if self.stopped.is_some() { State::Stopped } else { self.breaker.state(now) }
     }
 
     fn is_paused(&mut self, now: Instant) -> bool {
@@ -164,14 +154,10 @@ impl Inner {
 
 impl Gate {
     pub fn new(name: &'static str, settings: BreakerSettings, metrics: Arc<Metrics>) -> Self {
+        metrics.introduce(name);
         Gate {
             name,
-            inner: Mutex::new(Inner {
-                breaker: Breaker::new(settings),
-                stopped: None,
-                paused_until: None,
-                calls: 0,
-            }),
+            inner: Mutex::new(Inner { breaker: Breaker::new(settings), stopped: None, paused_until: None, calls: 0 }),
             budget: TpsBudget::new(BUDGET_WINDOW, BUDGET_FLOOR_PER_SECOND, BUDGET_SHARE),
             metrics,
         }
@@ -219,10 +205,7 @@ impl Gate {
         inner.calls += 1;
         let generation = inner.breaker.generation;
         drop(inner);
-        Some(Call {
-            gate: self.clone(),
-            generation,
-        })
+        Some(Call { gate: self.clone(), generation })
     }
 
     /// Notes the first call of an attempt: the budget for retries grows with these.
@@ -293,10 +276,7 @@ impl Drop for Call {
 
 /// Whether the remote is at work. A refusal, even a rate limit or a failed scrape, is an answer of a working remote.
 fn is_healthy(answer: &Answer) -> bool {
-    !matches!(
-        answer,
-        Answer::Unavailable { .. } | Answer::TimedOut | Answer::Broken { .. } | Answer::NotAnAnswer
-    )
+    !matches!(answer, Answer::Unavailable { .. } | Answer::TimedOut | Answer::Broken { .. } | Answer::NotAnAnswer)
 }
 
 /// Whether the same call may go out again within the attempt: only for troubles that pass in moments and cost nothing
@@ -313,10 +293,7 @@ pub fn is_worth_retrying(answer: &Answer) -> bool {
 mod tests {
     use super::*;
 
-    const SETTINGS: BreakerSettings = BreakerSettings {
-        failures: 3,
-        cool_down: Duration::from_secs(10),
-    };
+    const SETTINGS: BreakerSettings = BreakerSettings { failures: 3, cool_down: Duration::from_secs(10) };
 
     fn gate() -> Arc<Gate> {
         Arc::new(Gate::new("decodo", SETTINGS, Arc::new(Metrics::new())))
@@ -412,10 +389,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rate_limit_pauses_the_remote_as_long_as_it_asks() {
         let gate = gate();
-        let limited = |seconds| Answer::RateLimited {
-            retry_after: Some(Duration::from_secs(seconds)),
-            message: String::new(),
-        };
+        let limited =
+            |seconds| Answer::RateLimited { retry_after: Some(Duration::from_secs(seconds)), message: String::new() };
         gate.enter().expect("admitted").finish(&limited(30));
         gate.enter().expect("held before the pause").finish(&limited(5));
         tokio::time::advance(Duration::from_secs(29)).await;

@@ -81,10 +81,8 @@ impl Catalog {
     /// A later folder wins over an earlier one; within a folder the fuller answer wins.
     pub fn add_directory(&mut self, dir: &Path, source: &'static str) -> Result<(), CatalogError> {
         let mut texts = Vec::new();
-        read_texts(dir, &mut texts).map_err(|error| CatalogError {
-            path: dir.to_path_buf(),
-            reason: error.to_string(),
-        })?;
+        read_texts(dir, &mut texts)
+            .map_err(|error| CatalogError { path: dir.to_path_buf(), reason: error.to_string() })?;
         let mut found = Catalog::default();
         for text in &texts {
             found.add(text, source);
@@ -124,15 +122,13 @@ impl Catalog {
     }
 
     fn account(&mut self, username: &str, source: &'static str) -> &mut Account {
-        self.accounts
-            .entry(username.to_lowercase())
-            .or_insert_with(|| Account {
-                username: username.to_owned(),
-                profile: None,
-                posts: None,
-                derived_profile: None,
-                source,
-            })
+        self.accounts.entry(username.to_lowercase()).or_insert_with(|| Account {
+            username: username.to_owned(),
+            profile: None,
+            posts: None,
+            derived_profile: None,
+            source,
+        })
     }
 
     fn add_user(&mut self, content: &str, path: &str, user: &Value, source: &'static str) {
@@ -159,11 +155,8 @@ impl Catalog {
             if account.profile.as_ref().is_none_or(|(known, _)| keys > *known)
                 && let Some(user_text) = user_text
             {
-                let payload = if path == "/data/user" {
-                    Payload::from(content)
-                } else {
-                    graphql_answer(user_text, false)
-                };
+                let payload =
+                    if path == "/data/user" { Payload::from(content) } else { graphql_answer(user_text, false) };
                 account.profile = Some((keys, payload));
             }
         } else {
@@ -206,11 +199,7 @@ impl Catalog {
 
     pub fn profile(&self, query: &str) -> Option<Payload> {
         let account = self.accounts.get(&handle(query))?;
-        account
-            .profile
-            .as_ref()
-            .map(|(_, payload)| payload.clone())
-            .or_else(|| account.derived_profile.clone())
+        account.profile.as_ref().map(|(_, payload)| payload.clone()).or_else(|| account.derived_profile.clone())
     }
 
     /// The recorded page of posts. An account without one but with a profile has, as far as is known, no posts to show.
@@ -262,9 +251,8 @@ pub fn nobody() -> Payload {
 }
 
 fn read_texts(dir: &Path, texts: &mut Vec<String>) -> std::io::Result<()> {
-    let mut paths: Vec<_> = std::fs::read_dir(dir)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     paths.sort();
     for path in paths {
         if path.is_dir() {
@@ -285,9 +273,7 @@ fn handle(query: &str) -> String {
 
 /// Takes the Decodo envelope off (the one with `results`, or the older one with `data.content`), and a JSON text out of its string.
 fn content_of(text: &str) -> Cow<'_, str> {
-    let content = raw_at(text, "/results/0/content")
-        .or_else(|| raw_at(text, "/data/content"))
-        .unwrap_or(text);
+    let content = raw_at(text, "/results/0/content").or_else(|| raw_at(text, "/data/content")).unwrap_or(text);
     match serde_json::from_str::<String>(content) {
         Ok(inner) => Cow::Owned(inner),
         Err(_) => Cow::Borrowed(content),
@@ -307,31 +293,18 @@ fn raw_at<'a>(mut text: &'a str, pointer: &str) -> Option<&'a str> {
 }
 
 fn user_path(value: &Value) -> Option<&'static str> {
-    const PATHS: [&str; 4] = [
-        "/data/user",
-        "/graphql/user",
-        "/entry_data/ProfilePage/0/graphql/user",
-        "",
-    ];
+    const PATHS: [&str; 4] = ["/data/user", "/graphql/user", "/entry_data/ProfilePage/0/graphql/user", ""];
     PATHS.into_iter().find(|path| {
-        value
-            .pointer(path)
-            .and_then(Value::as_object)
-            .is_some_and(|user| {
-                user.contains_key("edge_owner_to_timeline_media")
-                    || (user.contains_key("username") && user.contains_key("edge_followed_by"))
-            })
+        value.pointer(path).and_then(Value::as_object).is_some_and(|user| {
+            user.contains_key("edge_owner_to_timeline_media")
+                || (user.contains_key("username") && user.contains_key("edge_followed_by"))
+        })
     })
 }
 
 fn post_of(value: &Value) -> Option<&Value> {
-    const PATHS: [&str; 5] = [
-        "/shortcode_media",
-        "/data/shortcode_media",
-        "/data/xdt_shortcode_media",
-        "/graphql/shortcode_media",
-        "",
-    ];
+    const PATHS: [&str; 5] =
+        ["/shortcode_media", "/data/shortcode_media", "/data/xdt_shortcode_media", "/graphql/shortcode_media", ""];
     PATHS
         .into_iter()
         .filter_map(|path| value.pointer(path))
@@ -375,10 +348,7 @@ fn graphql_answer(user: &str, with_extensions: bool) -> Payload {
 
 /// An object around texts that are JSON already. The keys are plain words of this file.
 fn wrap(fields: &[(&str, &str)]) -> Payload {
-    let inner: Vec<_> = fields
-        .iter()
-        .map(|(key, json)| format!(r#""{key}":{json}"#))
-        .collect();
+    let inner: Vec<_> = fields.iter().map(|(key, json)| format!(r#""{key}":{json}"#)).collect();
     format!("{{{}}}", inner.join(",")).into()
 }
 
@@ -416,10 +386,12 @@ mod tests {
 
     #[test]
     fn a_timeline_alone_gives_a_profile_of_the_owner_of_most_posts() {
-        let catalog = of(r#"{"results":[{"content":{"data":{"user":{"edge_owner_to_timeline_media":{"count":70,"edges":[
+        let catalog = of(
+            r#"{"results":[{"content":{"data":{"user":{"edge_owner_to_timeline_media":{"count":70,"edges":[
             {"node":{"id":"1","owner":{"id":"5","username":"guest"}}},
             {"node":{"id":"2","owner":{"id":"6","username":"host"}}},
-            {"node":{"id":"3","owner":{"id":"6","username":"host"}}}]}}},"status":"ok"},"task_id":"7169222559311878145"}]}"#);
+            {"node":{"id":"3","owner":{"id":"6","username":"host"}}}]}}},"status":"ok"},"task_id":"7169222559311878145"}]}"#,
+        );
         let user = &parsed(catalog.profile("host"))["data"]["user"];
         assert_eq!((&user["id"], &user["username"]), (&json!("6"), &json!("host")));
         assert_eq!(user["edge_owner_to_timeline_media"]["edges"].as_array().map(Vec::len), Some(3));
@@ -447,7 +419,9 @@ mod tests {
 
     #[test]
     fn content_given_as_json_text_is_indexed_too() {
-        let catalog = of(r#"{"results":[{"content":"{\"data\":{\"user\":{\"username\":\"ann\",\"edge_followed_by\":{\"count\":1}}}}"}]}"#);
+        let catalog = of(
+            r#"{"results":[{"content":"{\"data\":{\"user\":{\"username\":\"ann\",\"edge_followed_by\":{\"count\":1}}}}"}]}"#,
+        );
         assert!(catalog.profile("ann").is_some());
     }
 

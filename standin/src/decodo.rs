@@ -45,10 +45,7 @@ struct Task {
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks {
-            next: AtomicU64::new(FIRST_TASK_ID),
-            open: Mutex::default(),
-        }
+        Tasks { next: AtomicU64::new(FIRST_TASK_ID), open: Mutex::default() }
     }
 }
 
@@ -141,30 +138,19 @@ fn admit(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Wish, Box<
     let Some(target) = text("target") else {
         return refuse(StatusCode::BAD_REQUEST, "Target is missing.");
     };
-    let Some(query) = text("query")
-        .or_else(|| text("username"))
-        .filter(|query| !query.trim().is_empty())
-    else {
+    let Some(query) = text("query").or_else(|| text("username")).filter(|query| !query.trim().is_empty()) else {
         return Err(Box::new(invalid("query", "This field is missing.")));
     };
     shared.requests.count(&target, &query);
     if ![PROFILE, POSTS, POST].contains(&target.as_str()) {
         return refuse(StatusCode::NOT_FOUND, "Target not found.");
     }
-    Ok(Wish {
-        next_page: text("cursor").is_some_and(|cursor| !cursor.is_empty()),
-        target,
-        query,
-        echo,
-    })
+    Ok(Wish { next_page: text("cursor").is_some_and(|cursor| !cursor.is_empty()), target, query, echo })
 }
 
 fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let credentials = &shared.credentials;
-    let expected = format!(
-        "Basic {}",
-        STANDARD.encode(format!("{}:{}", credentials.username, credentials.password))
-    );
+    let expected = format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.username, credentials.password)));
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if given == Some(expected.as_str()) {
         return Ok(());
@@ -190,10 +176,9 @@ async fn answer(shared: &Shared, wish: &Wish) -> Response {
         ),
         Fault::EmptyContent => json_body(StatusCode::OK, envelope(shared, wish, "{}", "")),
         Fault::EmptyResults => json_body(StatusCode::OK, r#"{"results":[]}"#.to_owned()),
-        Fault::Pending => json_body(
-            StatusCode::OK,
-            json!({"status": "pending", "task_id": shared.tasks.next_id()}).to_string(),
-        ),
+        Fault::Pending => {
+            json_body(StatusCode::OK, json!({"status": "pending", "task_id": shared.tasks.next_id()}).to_string())
+        }
         Fault::NoContent204 => StatusCode::NO_CONTENT.into_response(),
         Fault::Http400 => failed(StatusCode::BAD_REQUEST, "Bad request."),
         Fault::Http401 => failed(StatusCode::UNAUTHORIZED, "Username invalid."),
@@ -244,18 +229,11 @@ fn content(shared: &Shared, wish: &Wish) -> Payload {
 /// The envelope of Decodo around `content`, which is JSON text and goes in as it is.
 fn envelope(shared: &Shared, wish: &Wish, content: &str, padding: &str) -> String {
     let url = match wish.target.as_str() {
-        PROFILE => format!(
-            "https://www.instagram.com/api/v1/users/web_profile_info/?username={}",
-            wish.query
-        ),
+        PROFILE => format!("https://www.instagram.com/api/v1/users/web_profile_info/?username={}", wish.query),
         POSTS => "https://www.instagram.com/graphql/query/".to_owned(),
         _ => format!("https://www.instagram.com/p/{}/", wish.query),
     };
-    let headers = if padding.is_empty() {
-        json!({})
-    } else {
-        json!({"x-padding": padding})
-    };
+    let headers = if padding.is_empty() { json!({}) } else { json!({"x-padding": padding}) };
     format!(
         r#"{{"results":[{{"content":{content},"headers":{headers},"cookies":[],"status_code":200,"url":{},"task_id":"{}","created_at":"{}","updated_at":"{}","query":{}}}]}}"#,
         Value::from(url),

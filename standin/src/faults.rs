@@ -78,21 +78,11 @@ pub enum RetryAfter {
 
 impl Rule {
     pub fn new(fault: Fault) -> Self {
-        Rule {
-            target: None,
-            query: None,
-            fault,
-            times: None,
-            retry_after: None,
-            delay_ms: None,
-        }
+        Rule { target: None, query: None, fault, times: None, retry_after: None, delay_ms: None }
     }
 
     pub fn times(self, times: u32) -> Self {
-        Rule {
-            times: Some(times),
-            ..self
-        }
+        Rule { times: Some(times), ..self }
     }
 
     pub fn delay(&self) -> Duration {
@@ -149,10 +139,7 @@ mod tests {
     #[test]
     fn a_rule_is_used_as_often_as_it_says_and_only_where_it_says() {
         let faults = Faults::default();
-        faults.add(Rule {
-            query: Some("ann".to_owned()),
-            ..Rule::new(Fault::Http500).times(2)
-        });
+        faults.add(Rule { query: Some("ann".to_owned()), ..Rule::new(Fault::Http500).times(2) });
         assert!(faults.take("any", "bob").is_none());
         assert!(faults.take("any", "ann").is_some());
         assert!(faults.take("any", "ann").is_some());

@@ -29,12 +29,7 @@ struct Arguments {
     #[arg(long, env = "STANDIN_USERNAME", default_value = "demo")]
     username: String,
     /// Password that callers must send.
-    #[arg(
-        long,
-        env = "STANDIN_PASSWORD",
-        default_value = "demo",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "STANDIN_PASSWORD", default_value = "demo", hide_env_values = true)]
     password: String,
 }
 
@@ -75,14 +70,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let catalog = arguments.catalog()?;
     let usernames = catalog.usernames();
     let listener = TcpListener::bind(SocketAddr::new(arguments.host, arguments.port)).await?;
-    println!(
-        "analytics_standin ready on http://{} with {usernames} usernames",
-        listener.local_addr()?
-    );
-    let credentials = Credentials {
-        username: arguments.username,
-        password: arguments.password,
-    };
+    println!("analytics_standin ready on http://{} with {usernames} usernames", listener.local_addr()?);
+    let credentials = Credentials { username: arguments.username, password: arguments.password };
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = async move {
         tokio::select! {

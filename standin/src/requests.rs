@@ -23,11 +23,7 @@ pub struct Requests(Mutex<Counts>);
 
 impl Requests {
     pub fn count(&self, target: &str, query: &str) {
-        *self
-            .counts()
-            .by_target_and_query
-            .entry((target.to_owned(), query.to_owned()))
-            .or_default() += 1;
+        *self.counts().by_target_and_query.entry((target.to_owned(), query.to_owned())).or_default() += 1;
     }
 
     pub fn count_unauthorized(&self) {
@@ -40,11 +36,7 @@ impl Requests {
         let lines = counts
             .by_target_and_query
             .iter()
-            .map(|((target, query), count)| Line {
-                target: target.clone(),
-                query: query.clone(),
-                count: *count,
-            })
+            .map(|((target, query), count)| Line { target: target.clone(), query: query.clone(), count: *count })
             .collect();
         (counts.unauthorized, lines)
     }

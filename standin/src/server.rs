@@ -27,10 +27,7 @@ pub struct Credentials {
 
 impl Default for Credentials {
     fn default() -> Self {
-        Credentials {
-            username: "demo".to_owned(),
-            password: "demo".to_owned(),
-        }
+        Credentials { username: "demo".to_owned(), password: "demo".to_owned() }
     }
 }
 

@@ -46,17 +46,11 @@ async fn a_profile_comes_in_the_envelope_with_a_task_id_of_19_digits() {
 async fn posts_come_in_the_shape_they_were_recorded_in() {
     let standin = standin().await;
     let posts = |username: &str| {
-        scrape(
-            &standin,
-            json!({"target": "instagram_graphql_user_posts", "query": username, "count": 12}),
-        )
+        scrape(&standin, json!({"target": "instagram_graphql_user_posts", "query": username, "count": 12}))
     };
     let graphql: Value = posts("nour.threads.example").await.json().await.expect("JSON");
     let content = &graphql["results"][0]["content"];
-    assert_eq!(
-        content["data"]["user"]["edge_owner_to_timeline_media"]["edges"].as_array().map(Vec::len),
-        Some(12)
-    );
+    assert_eq!(content["data"]["user"]["edge_owner_to_timeline_media"]["edges"].as_array().map(Vec::len), Some(12));
     assert_eq!(content["extensions"]["is_final"], true);
     let xdt: Value = posts("dvorek.example").await.json().await.expect("JSON");
     let connection = &xdt["results"][0]["content"]["data"]["xdt_api__v1__feed__user_timeline_graphql_connection"];
@@ -66,14 +60,8 @@ async fn posts_come_in_the_shape_they_were_recorded_in() {
 #[tokio::test]
 async fn a_post_comes_with_its_comments() {
     let standin = standin().await;
-    let catalog: Value = client()
-        .get(format!("{}/catalog", standin.url()))
-        .send()
-        .await
-        .expect("answered")
-        .json()
-        .await
-        .expect("JSON");
+    let catalog: Value =
+        client().get(format!("{}/catalog", standin.url())).send().await.expect("answered").json().await.expect("JSON");
     let shortcode = catalog["shortcodes"][0].as_str().expect("a post");
     let answer: Value = scrape(&standin, json!({"target": "instagram_graphql_post", "query": shortcode}))
         .await
@@ -147,10 +135,7 @@ async fn a_task_is_pending_then_done_and_its_results_can_be_read_again() {
         let answer: Value = results().await.expect("answered").json().await.expect("JSON");
         assert_eq!(answer["results"][0]["content"]["data"]["user"]["username"], "tomas.example");
     }
-    let unknown = client
-        .get(format!("{url}/v3/task/1/results"))
-        .basic_auth("demo", Some("demo"))
-        .send();
+    let unknown = client.get(format!("{url}/v3/task/1/results")).basic_auth("demo", Some("demo")).send();
     assert_eq!(unknown.await.expect("answered").status(), StatusCode::NOT_FOUND);
 }
 
@@ -206,14 +191,8 @@ async fn requests_are_counted_by_target_and_query() {
     profile(&standin, "tomas.example").await;
     profile(&standin, "tomas.example").await;
     profile(&standin, "pavla.example").await;
-    let log: Value = client()
-        .get(format!("{}/requests", standin.url()))
-        .send()
-        .await
-        .expect("answered")
-        .json()
-        .await
-        .expect("JSON");
+    let log: Value =
+        client().get(format!("{}/requests", standin.url())).send().await.expect("answered").json().await.expect("JSON");
     assert_eq!(log["total"], 3);
     assert_eq!(
         log["requests"][1],
@@ -224,9 +203,7 @@ async fn requests_are_counted_by_target_and_query() {
 #[test]
 fn a_folder_without_any_answer_is_an_error() {
     let empty = tempfile::tempdir().expect("folder");
-    let error = Catalog::default()
-        .add_directory(empty.path(), "recorded")
-        .expect_err("nothing to serve");
+    let error = Catalog::default().add_directory(empty.path(), "recorded").expect_err("nothing to serve");
     assert!(error.to_string().contains("no profile, timeline or post"));
 }
 

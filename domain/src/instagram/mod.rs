@@ -14,8 +14,6 @@ mod refusal;
 mod shapes;
 mod values;
 
-use sha2::{Digest, Sha256};
-
 pub use capture::{
     BioLink, Capture, Coauthor, Comment, Kind, MediaType, MentionContext, MentionType, Page, Post, Profile, Related,
     SidecarChild, TaggedUser,
@@ -24,6 +22,7 @@ use lenient::{Raw, Slot, Text, from_json};
 pub use refusal::{Refusal, RefusalCode};
 use shapes::{EntryData, Hashtag, Layer, Media, Posts, User};
 
+use crate::digest::sha256_hex;
 use crate::username::normalize_username;
 
 /// A profile with 12 posts is about 0.3 MB; Decodo's largest pages stay under 10.
@@ -41,7 +40,7 @@ pub fn parse(payload: &str) -> Result<Capture, Refusal> {
             ACCEPTED,
         ),
     })?;
-    Ok(Capture { digest: format!("{:x}", Sha256::digest(payload)), ..capture })
+    Ok(Capture { digest: sha256_hex(payload.as_bytes()), ..capture })
 }
 
 const ACCEPTED: &str = "send a Decodo answer, or the Instagram object inside it: a profile, a page of posts, a post, \

@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Refusal {
     pub code: RefusalCode,
-    /// Lower case, no full stop; at most [`ECHO_CHARS`] characters of it come from the payload.
+    /// Lower case, no full stop; at most 80 characters of it come from the payload.
     pub message: String,
     pub hint: Option<String>,
     /// Whether asking again may give another answer.

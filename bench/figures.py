@@ -1,0 +1,78 @@
+"""What the benchmarks share: where the database is, and how figures are printed."""
+
+import os
+import statistics
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+HERE = Path(__file__).parent
+DB_URL = os.environ["DB_URL"]
+GATEWAY = "authenticator"
+
+
+def connect(url=DB_URL, **options):
+    return psycopg.connect(url, autocommit=True, **options)
+
+
+def run_sql(name):
+    """Runs bench/<name>, statement by statement where it has to be (VACUUM runs in no transaction)."""
+    with connect() as connection:
+        for statement in (HERE / name).read_text().split(";;\n"):
+            connection.execute(statement)
+
+
+def gateway_url():
+    """A connection as a REST server makes it: a login without rights that becomes `authenticated` in each transaction.
+
+    Sets the login's password, so only for a cluster that is ours alone.
+    """
+    password = os.urandom(16).hex()
+    with connect() as connection:
+        connection.execute(f"""
+            do $$ begin
+              if to_regrole('{GATEWAY}') is null then create role {GATEWAY} login noinherit; end if;
+            end $$;
+            grant anon, authenticated, service_role to {GATEWAY};
+            alter role {GATEWAY} password '{password}'""")
+    parts = urlsplit(DB_URL)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{GATEWAY}:{password}@{host}"))
+
+
+def claims(user):
+    return f'{{"role":"authenticated","sub":"{user}"}}'
+
+
+class Table:
+    """Figures beside what they are compared with."""
+
+    HEAD = ("what", "ours", "compared with", "theirs", "ratio", "target")
+
+    def __init__(self):
+        self.rows = [self.HEAD]
+
+    def add(self, what, ours, compared_with="", theirs="", ratio="", target=""):
+        self.rows.append((what, ours, compared_with, theirs, ratio, target))
+
+    def show(self):
+        widths = [max(len(row[column]) for row in self.rows) for column in range(len(self.HEAD))]
+        for row in self.rows:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), flush=True)
+
+
+def percentile(values, share):
+    return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
+
+
+def pgbench(url, script, seconds, clients=2, define=()):
+    """Transactions a second of one script, and how many failed."""
+    command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={clients}",
+               f"--time={seconds}", f"--file={HERE / script}"]
+    command += [f"--define={name}={value}" for name, value in define]
+    done = subprocess.run(command + [url], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"pgbench {script}: {done.stderr}")
+    return next(float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("tps = "))
