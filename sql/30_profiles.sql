@@ -221,10 +221,10 @@ comment on column analytics.comment_sentiment.compound_score is '-1 to 1; the ov
 create table if not exists analytics_private.comment_scores (
   post_id uuid not null,
   comment_id text not null,
-  positive real not null,
-  negative real not null,
-  neutral real not null,
-  compound real not null,
+  positive double precision not null,
+  negative double precision not null,
+  neutral double precision not null,
+  compound double precision not null,
   constraint comment_scores_pkey primary key (post_id, comment_id),
   constraint comment_scores_post_fkey foreign key (post_id) references analytics.profile_posts (id) on delete cascade
 );

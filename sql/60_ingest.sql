@@ -350,8 +350,8 @@ declare
 begin
   with incoming as materialized (
     select distinct on (p.id, c.comment_id) p.id as post_id, c.*
-    from jsonb_to_recordset(document -> 'comments') as c (comment_id text, post_instagram_id text, post_shortcode text, positive real,
-        negative real, neutral real, compound real)
+    from jsonb_to_recordset(document -> 'comments') as c (comment_id text, post_instagram_id text, post_shortcode text, positive double precision,
+        negative double precision, neutral double precision, compound double precision)
       join analytics.profile_posts p on p.instagram_post_id = c.post_instagram_id
         or (c.post_instagram_id is null and p.shortcode = coalesce(c.post_shortcode, subject))
     where c.comment_id is not null

@@ -24,6 +24,8 @@ pub fn define_settings() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    // SAFETY: called from _PG_init, with a C string that lives as long as the library.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"analytics_ext".as_ptr()) };
 }
 
 const CLAIMS: &std::ffi::CStr = c"request.jwt.claims";
@@ -53,7 +55,6 @@ pub struct Caller {
     key: SnapshotKey,
     session_user: pg_sys::Oid,
     claims: Option<CString>,
-    gateways: Option<CString>,
     /// The user named by claims or login, whatever his status.
     claimed: Option<Uuid>,
     /// The same, if he is active.
@@ -72,7 +73,6 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
             Some(caller.key) == key
                 && caller.session_user == session_user
                 && caller.claims.as_deref() == claims
-                && caller.gateways.as_deref() == GATEWAYS.get().as_deref()
         });
         if !valid {
             // Forgotten first: should the look-up raise, no older answer may survive it.
@@ -82,7 +82,6 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 key: key.unwrap_or_else(|| pgrx::error!("the calling user is asked for outside of any query")),
                 session_user,
                 claims: claims.map(ToOwned::to_owned),
-                gateways: GATEWAYS.get(),
                 claimed,
                 active,
                 windows: HashMap::new(),

@@ -308,7 +308,8 @@ enum Kind {
     Something,
 }
 
-/// Content counts as empty when it says nothing but "ok". Whether something in it is a profile is the database's to decide.
+/// Content counts as empty when it says nothing but "ok". Whether something in it is a profile is the database's to
+/// decide.
 fn kind_of_content(content: &RawValue) -> Kind {
     match serde_json::from_str::<String>(content.get()) {
         Ok(inner) if inner.trim().is_empty() => Kind::Empty,

@@ -271,7 +271,8 @@ fn handle(query: &str) -> String {
     query.trim().trim_start_matches('@').to_lowercase()
 }
 
-/// Takes the Decodo envelope off (the one with `results`, or the older one with `data.content`), and a JSON text out of its string.
+/// Takes the Decodo envelope off (the one with `results`, or the older one with `data.content`), and a JSON text out of
+/// its string.
 fn content_of(text: &str) -> Cow<'_, str> {
     let content = raw_at(text, "/results/0/content").or_else(|| raw_at(text, "/data/content")).unwrap_or(text);
     match serde_json::from_str::<String>(content) {

@@ -13,6 +13,8 @@ async fn standin() -> Running {
 }
 
 fn client() -> Client {
+    // An error means that another test has installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().expect("client")
 }
 

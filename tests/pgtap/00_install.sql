@@ -1,0 +1,258 @@
+-- What install() leaves behind, read from the catalogue, so that whatever is added later is held to the same rules.
+begin;
+\ir helpers.psql
+select no_plan();
+
+create temp view our_schemas as
+  select n.oid, n.nspname from pg_catalog.pg_namespace n where n.nspname in ('analytics', 'analytics_private');
+create temp view our_functions as
+  select p.oid, p.oid::regprocedure as signature, s.nspname, p.prosecdef, p.proconfig, p.proacl, p.proowner, p.prosrc,
+    exists (select from pg_catalog.pg_depend d join pg_catalog.pg_extension e on e.oid = d.refobjid and e.extname = 'analytics_ext'
+            where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_catalog.pg_extension'::regclass and d.deptype = 'e') as compiled
+  from pg_catalog.pg_proc p join our_schemas s on s.oid = p.pronamespace;
+create temp view our_tables as
+  select c.oid, c.oid::regclass as relation, s.nspname, c.relkind, c.relispartition, c.relrowsecurity, c.relforcerowsecurity, c.relowner, c.relacl
+  from pg_catalog.pg_class c join our_schemas s on s.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f');
+
+select cmp_ok((select count(*) from our_functions), '>', 80::bigint, 'functions are there to be looked at');
+select cmp_ok((select count(*) from our_tables), '>', 20::bigint, 'tables are there to be looked at');
+
+-- Again ----------------------------------------------------------------------------------------------------------------
+
+create temp table before_install as select t as line from pg_temp.contents(array(select pg_temp.tables()), '{}') t;
+create temp table again as select * from analytics.install();
+select public_path is not distinct from current_setting('search_path') as path_kept from (select :'tap_path' as public_path) p \gset
+set local search_path to :tap_path;
+select ok(:'path_kept', 'installing leaves the search path of the session alone');
+select set_eq('select distinct status from again', array['present'], 'installing again applies nothing');
+select set_eq($$select t from pg_temp.contents(array(select pg_temp.tables()), '{}') t$$, 'select line from before_install', 'installing again changes no row');
+
+-- Files that run again, as after "drop extension … cascade", find everything and change nothing.
+update analytics_private.installed_files set extension = 0;
+drop table again;
+create temp table again as select * from analytics.install();
+set local search_path to :tap_path;
+select set_eq('select distinct status from again', array['repaired'], 'every file can run a second time');
+delete from before_install where line like 'analytics_private.installed_files%';
+select set_eq($$select t from pg_temp.contents(array(select pg_temp.tables() except select 'analytics_private.installed_files'::regclass), '{}') t$$,
+  'select line from before_install', 'a repair changes no row');
+
+savepoint changed;
+update analytics_private.installed_files set checksum = 'other' where file = '40_access.sql';
+select throws_like('select analytics.install()', '%40_access.sql%', 'a file that was applied with other content is an error naming the file');
+rollback to changed;
+
+-- Rights ---------------------------------------------------------------------------------------------------------------
+
+select is_empty($$
+  select f.signature from our_functions f, pg_catalog.aclexplode(coalesce(f.proacl, pg_catalog.acldefault('f', f.proowner))) a
+  where a.grantee = 0
+$$, 'PUBLIC may execute nothing');
+select is_empty($$
+  select t.relation, a.privilege_type from our_tables t, pg_catalog.aclexplode(t.relacl) a where a.grantee = 0
+$$, 'PUBLIC has no right on any table');
+select is_empty($$
+  select t.relation, c.attname from our_tables t join pg_catalog.pg_attribute c on c.attrelid = t.oid, pg_catalog.aclexplode(c.attacl) a where a.grantee = 0
+$$, 'PUBLIC has no right on any column');
+select is_empty($$
+  select n.nspname, a.privilege_type from pg_catalog.pg_namespace n, pg_catalog.aclexplode(coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
+  where n.nspname in ('analytics', 'analytics_private') and a.grantee = 0
+$$, 'PUBLIC has no right on the schemas');
+set local role analytics_owner;
+create function analytics_private.made_later() returns integer language sql as 'select 1';
+set local role none;
+select ok(not has_function_privilege('anon', 'analytics_private.made_later()', 'execute'), 'functions made later by the owner are closed to PUBLIC too');
+drop function analytics_private.made_later();
+
+select is_empty($$select relation from our_tables where nspname = 'analytics' and pg_catalog.has_table_privilege('anon', oid, 'select, insert, update, delete')$$,
+  'anon has no right on any table');
+select is_empty($$
+  select t.relation, p from our_tables t, unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p
+  where pg_catalog.has_table_privilege('analytics_sidecar', t.oid, p)
+$$, 'the sidecar has no right on any table');
+select is_empty($$
+  select t.relation, p from our_tables t, unnest(array['insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p
+  where pg_catalog.has_table_privilege('authenticated', t.oid, p)
+$$, 'a signed-in user writes no whole table');
+select set_eq($$
+  select t.relation::text || '.' || c.attname from our_tables t join pg_catalog.pg_attribute c on c.attrelid = t.oid and c.attnum > 0 and not c.attisdropped
+  where t.relkind <> 'S' and (pg_catalog.has_column_privilege('authenticated', t.oid, c.attnum, 'update') or pg_catalog.has_column_privilege('authenticated', t.oid, c.attnum, 'insert'))
+$$, $$
+  select 'analytics.users.' || c from unnest(array['username', 'phone_number', 'preferences', 'notification_preferences', 'timezone', 'language',
+    'data_analytics_enabled', 'default_workspace_id']) c
+  union all select 'analytics.user_profiles.' || c from unnest(array['full_name', 'first_name', 'last_name', 'display_name', 'company', 'job_title',
+    'work_description', 'bio', 'avatar_url', 'profile_visibility']) c
+  union all select 'analytics.workspaces.' || c from unnest(array['name', 'description', 'logo_url', 'settings']) c
+$$, 'a signed-in user writes only columns that decide nothing');
+select is_empty($$
+  select t.relation, p from our_tables t, unnest(array['insert', 'update', 'delete', 'truncate']) p
+  where t.relation::text in ('analytics.user_profile_access', 'analytics.audit_logs', 'analytics.users', 'analytics.workspace_members', 'analytics_private.jobs')
+    and pg_catalog.has_table_privilege('service_role', t.oid, p)
+$$, 'not even the service role writes windows, audit, accounts, memberships or jobs');
+select is_empty($$
+  select t.relation from our_tables t where t.nspname = 'analytics_private'
+    and pg_catalog.has_any_column_privilege('authenticated', t.oid, 'select, insert, update') and t.relkind <> 'S'
+$$, 'private tables are closed to signed-in users');
+select is_empty($$
+  select f.signature from our_functions f where pg_catalog.has_function_privilege('analytics_sidecar', f.oid, 'execute')
+  except select unnest(array[
+    'analytics_private.claim_jobs(text,text[],integer,integer)', 'analytics_private.heartbeat_jobs(uuid[],integer)', 'analytics_private.release_jobs(uuid[])',
+    'analytics_private.complete_job(uuid,json)', 'analytics_private.fail_job(uuid,text,text,boolean,double precision)', 'analytics_private.queue_metrics()',
+    'analytics_private.maintain()', 'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
+    'analytics_private.may_read_profile(uuid)', 'analytics_private.check_username(text)', 'analytics_private.request_id()', 'analytics_private.request_ip()',
+    'analytics_private.request_user_agent()']::regprocedure[])
+$$, 'the sidecar may call what it needs and nothing else');
+select is_empty($$
+  select f.signature from our_functions f
+  where f.prosecdef and pg_catalog.has_function_privilege('authenticated', f.oid, 'execute')
+    and f.prosrc !~ 'require_user|workspace_ids'
+$$, 'every definer function that a signed-in user may call asks who is calling');
+select ok(not pg_catalog.has_function_privilege(r, 'analytics.install()', 'execute'), r || ' cannot install')
+from unnest(array['anon', 'authenticated', 'service_role', 'analytics_sidecar', 'analytics_owner']) r;
+
+-- Definers and owners --------------------------------------------------------------------------------------------------
+
+select is_empty($$select signature from our_functions where nspname = 'analytics' and prosecdef$$, 'no SECURITY DEFINER in the exposed schema');
+select is_empty($$
+  select signature from our_functions where prosecdef and (proconfig is null or not 'search_path=""' = any (proconfig))
+$$, 'every definer function has an empty search path');
+select is_empty($$
+  select signature from our_functions f where prosecdef and exists (select from pg_catalog.pg_roles r where r.oid = f.proowner and r.rolsuper)
+$$, 'no definer function runs as a superuser');
+-- auth_users reads auth.users, on which only the installer has rights.
+select is_empty($$
+  select 'table', t.relation::text from our_tables t join pg_catalog.pg_roles r on r.oid = t.relowner
+  where r.rolname <> 'analytics_owner' and t.relation <> 'analytics.auth_users'::regclass
+  union all
+  select 'function', f.signature::text from our_functions f join pg_catalog.pg_roles r on r.oid = f.proowner
+  where r.rolname <> 'analytics_owner' and not f.compiled
+  union all
+  select 'type', y.oid::regtype::text from pg_catalog.pg_type y join our_schemas s on s.oid = y.typnamespace join pg_catalog.pg_roles r on r.oid = y.typowner
+  where r.rolname <> 'analytics_owner' and y.oid::regtype::text not like 'analytics.auth_users%'
+$$, 'whatever the extension does not compile belongs to analytics_owner');
+select ok(not (rolsuper or rolcanlogin or rolbypassrls or rolcreaterole or rolcreatedb), 'analytics_owner can neither log in nor overrule anything')
+from pg_catalog.pg_roles where rolname = 'analytics_owner';
+select is_empty($$select relation from our_tables where relation <> 'analytics.auth_users'::regclass and relkind = 'v'
+  and not exists (select from pg_catalog.pg_class c where c.oid = our_tables.oid and 'security_invoker=true' = any (c.reloptions))$$,
+  'views run with the rights of whoever reads them');
+select ok(not pg_catalog.has_table_privilege(r, 'analytics.auth_users', 'select'), r || ' cannot read auth_users')
+from unnest(array['anon', 'authenticated', 'analytics_sidecar']) r;
+
+-- Tables ---------------------------------------------------------------------------------------------------------------
+
+select is_empty($$select relation from our_tables where relkind in ('r', 'p') and not relrowsecurity$$, 'every table and partition has row-level security');
+select is_empty($$select relation from our_tables where relforcerowsecurity$$, 'row-level security is not forced');
+select is_empty($$select relation from our_tables where relispartition and nspname <> 'analytics_private'$$, 'partitions are in the private schema');
+select is_empty($$
+  select t.relation from our_tables t where t.nspname = 'analytics_private' and exists (select from pg_catalog.pg_policy p where p.polrelid = t.oid)
+$$, 'private tables and partitions have no policy');
+select is_empty($$
+  select p.polrelid::regclass, p.polname from pg_catalog.pg_policy p join our_tables t on t.oid = p.polrelid
+  where not p.polpermissive or p.polroles <> array['authenticated'::regrole::oid] or p.polname !~ ' .* '
+$$, 'policies are permissive, for signed-in users, and have a sentence as their name');
+select is_empty($$
+  select p.polrelid::regclass, p.polcmd from pg_catalog.pg_policy p join our_tables t on t.oid = p.polrelid
+  group by p.polrelid, p.polcmd having count(*) > 1
+$$, 'there is one policy for a table and command');
+select is_empty($$
+  select p.polrelid::regclass, p.polname from pg_catalog.pg_policy p join our_tables t on t.oid = p.polrelid
+  where pg_catalog.pg_get_expr(p.polqual, p.polrelid) ~ 'auth\.' or pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) ~ 'auth\.'
+$$, 'no policy asks auth.uid(), which raises on a subject that is no uuid');
+select is_empty($$
+  select t.relation from our_tables t where t.nspname = 'analytics' and t.relkind in ('r', 'p')
+    and not exists (select from pg_catalog.pg_policy p where p.polrelid = t.oid and p.polcmd in ('r', '*'))
+$$, 'every exposed table has a policy for reading');
+select is_empty($$select relation from our_tables where relkind in ('r', 'p') and nspname = 'analytics' and obj_description(oid, 'pg_class') is null$$,
+  'every exposed table has a comment');
+select is_empty($$select relation from our_tables where relkind in ('v', 'm') and nspname = 'analytics' and obj_description(oid, 'pg_class') is null$$,
+  'every exposed view has a comment');
+select is_empty($$select signature from our_functions where nspname = 'analytics' and obj_description(oid, 'pg_proc') is null$$,
+  'every exposed function has a comment');
+select is_empty($$
+  select t.relation, a.attname from our_tables t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    join pg_catalog.pg_type y on y.oid = a.atttypid
+    join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_type'::regclass and d.objid in (y.oid, y.typelem, y.typbasetype) and d.deptype = 'e'
+$$, 'no column has the type of an extension, which would go with it');
+select is_empty($$
+  select d.objid from pg_catalog.pg_depend d join our_functions f on f.compiled and d.refclassid = 'pg_catalog.pg_proc'::regclass and d.refobjid = f.oid
+  where d.classid = 'pg_catalog.pg_constraint'::regclass or d.classid = 'pg_catalog.pg_class'::regclass
+$$, 'no check, generated column, index or view calls a compiled function, and would go with it');
+select is_empty($$
+  select t.relation from our_tables t where exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = t.oid and d.deptype = 'e')
+  union all select nspname::regclass from our_schemas where false
+$$, 'no table belongs to an extension');
+select is_empty($$
+  select s.nspname from our_schemas s where exists (select from pg_catalog.pg_depend d where d.classid = 'pg_catalog.pg_namespace'::regclass and d.objid = s.oid and d.deptype = 'e')
+$$, 'no schema belongs to an extension, so dropping it cannot take the tables along');
+
+-- A foreign key is indexed when an index begins with its columns, in any order.
+select is_empty($$
+  select k.conrelid::regclass, k.conname from pg_catalog.pg_constraint k join our_tables t on t.oid = k.conrelid
+  where k.contype = 'f' and not exists (
+    select from pg_catalog.pg_index i
+    where i.indrelid = k.conrelid and i.indisvalid and i.indpred is null
+      and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey)
+$$, 'every foreign key is indexed');
+-- PostgreSQL's own names: table_column_suffix, with a number where that is taken.
+select is_empty($$
+  select k.conrelid::regclass, k.conname from pg_catalog.pg_constraint k join our_tables t on t.oid = k.conrelid
+  where not t.relispartition and k.contype in ('c', 'f') and k.conname ~ '_(check|fkey)[0-9]*$'
+    and k.conname = any (select c.relname || '_' || a.attname || '_' || case k.contype when 'c' then 'check' else 'fkey' end
+      from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = any (k.conkey) where c.oid = k.conrelid)
+$$, 'checks and foreign keys have names of their own');
+select is_empty($$
+  select i.indexrelid::regclass from pg_catalog.pg_index i join our_tables t on t.oid = i.indrelid join pg_catalog.pg_class c on c.oid = i.indexrelid
+  where not t.relispartition and c.relname ~ '_idx[0-9]*$'
+$$, 'indexes have names of their own');
+select is_empty($$
+  select t.relation, a.attname from our_tables t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+  where a.atttypid in ('timestamp'::regtype, 'time'::regtype) and t.relkind in ('r', 'p')
+$$, 'every time has a zone');
+select is_empty($$
+  select t.relation, a.attname from our_tables t join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+  where t.relkind in ('r', 'p') and a.attname ~ '(followers|following|posts|likes|comments|view|play|highlight_reel)_count$' and a.atttypid <> 'bigint'::regtype
+$$, 'platform counters have 64 bits');
+
+-- Examples -------------------------------------------------------------------------------------------------------------
+
+create function pg_temp.examples() returns table (signature regprocedure, example text) language sql as $$
+  select f.signature, btrim(e[1]) from our_functions f, regexp_matches(obj_description(f.oid, 'pg_proc'), 'Example: ([^\n]+)', 'g') e
+$$;
+select is_empty($$
+  select signature from our_functions f where nspname = 'analytics' and obj_description(oid, 'pg_proc') !~ '\nExample: select ' and signature <> 'analytics.install()'::regprocedure
+$$, 'every exposed function has an example');
+
+-- What the examples speak of: a user with the workspace that require_role names, and natgeo, unlocked.
+select pg_temp.sign_up('reader@example.com', 'Reader') as reader, pg_temp.sign_up('host@example.com', 'Host') as host \gset
+insert into analytics.workspaces (id, name, owner_id) values ('0195c3a0-0000-7000-8000-000000000001', 'Studio', :'host');
+insert into analytics.workspace_members (workspace_id, user_id, role)
+values ('0195c3a0-0000-7000-8000-000000000001', :'host', 'owner'), ('0195c3a0-0000-7000-8000-000000000001', :'reader', 'editor');
+select pg_temp.ingest(pg_temp.account('787132', 'natgeo', 280000000, array[pg_temp.post(1, '787132', 'natgeo', now() - interval '1 day', 5, 1)])) as natgeo \gset
+select pg_temp.put_window(:'reader', :'natgeo', '-1 day', '1 day');
+
+select pg_temp.act_as(:'reader');
+create function pg_temp.first_value(query text) returns text language plpgsql as $$
+declare
+  answer text;
+begin
+  execute 'select v::text from (' || query || ') as example (v)' into answer;
+  return answer;
+exception when others then
+  return 'error: ' || sqlerrm;
+end
+$$;
+select pg_temp.act_as_superuser();
+create temp table ran as
+  select e.signature, e.example, e.signature::text like 'analytics.%' as by_client, null::text as answer from pg_temp.examples() e;
+grant all on ran to public;
+select pg_temp.act_as(:'reader');
+-- An example with several columns is wrapped so that its first is seen.
+update ran set answer = pg_temp.first_value(case when example like '%from analytics.my_profiles()' then format('select username from (%s) as several', example) else example end)
+where by_client;
+select pg_temp.act_as_superuser();
+update ran set answer = pg_temp.first_value(example) where not by_client;
+select ok(answer is not null and answer not like 'error:%', format('%s: %s gives %s', signature, example, coalesce(answer, 'null'))) from ran;
+select is(answer, 'true', format('%s is true', example)) from ran where example ~ ' = |<' and example !~ '\{';
+
+select * from finish();
+rollback;
