@@ -194,8 +194,8 @@ create policy "users change their own account" on analytics.users for update to 
 
 drop policy if exists "users read themselves and visible co-members" on analytics.user_profiles;
 create policy "users read themselves and visible co-members" on analytics.user_profiles for select to authenticated
-  using (user_id = any ((select analytics_private.co_member_ids())::uuid[])
-         and (profile_visibility or user_id = (select analytics_private.user_id())));
+  using (user_id = (select analytics_private.user_id())
+         or profile_visibility and user_id = any ((select analytics_private.co_member_ids())::uuid[]));
 drop policy if exists "users change their own display data" on analytics.user_profiles;
 create policy "users change their own display data" on analytics.user_profiles for update to authenticated
   using (user_id = (select analytics_private.user_id())) with check (user_id = (select analytics_private.user_id()));
@@ -239,6 +239,9 @@ create or replace function analytics.require_role(workspace_id uuid, minimum_rol
 language plpgsql stable set search_path = '' as $$
 begin
   perform analytics_private.require_user();
+  if minimum_role is null or minimum_role not in ('owner', 'admin', 'editor', 'analyst') then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such workspace role', 'roles are owner, admin, editor and analyst');
+  end if;
   if require_role.workspace_id is null or require_role.workspace_id <> all (analytics_private.workspace_ids('analyst')) then
     -- The same answer for a workspace that does not exist and for one of other people.
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such workspace among yours', 'analytics.me() lists your workspaces');
@@ -269,7 +272,7 @@ begin
       where u.id = caller),
     'workspaces', (
       select coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'name', w.name, 'role', m.role, 'status', w.status,
-        'is_personal', w.is_personal) order by w.is_personal desc, w.created_at, w.id), '[]')
+        'is_personal', w.is_personal) order by w.is_personal and w.owner_id = caller desc, w.created_at, w.id), '[]')
       from analytics.workspaces w join analytics.workspace_members m on m.workspace_id = w.id and m.user_id = caller),
     'request', jsonb_build_object('request_id', analytics_private.request_id(), 'ip', analytics_private.request_ip(),
       'user_agent', analytics_private.request_user_agent()));
@@ -321,7 +324,7 @@ begin
   insert into analytics.user_profiles (user_id, full_name, avatar_url)
   values (account_id, called, left(meta ->> 'avatar_url', 2048));
   insert into analytics.workspaces (name, owner_id, is_personal)
-  values (coalesce(called, nullif(split_part(address, '@', 1), ''), 'Personal'), account_id, true)
+  values (coalesce(called, nullif(btrim(split_part(address, '@', 1)), ''), 'Personal'), account_id, true)
   returning id into home;
   insert into analytics.workspace_members (workspace_id, user_id, role)
   values (home, account_id, 'owner');

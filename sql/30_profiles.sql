@@ -136,7 +136,6 @@ create table if not exists analytics.profile_posts (
 alter table analytics.profile_posts alter column id set default analytics.uuidv7();
 -- Covers the foreign key, the newest posts of a profile and keyset paging through them.
 create index if not exists profile_posts_newest on analytics.profile_posts (profile_id, posted_at desc, id desc);
-alter table analytics.profile_posts alter column caption set compression lz4;
 alter table analytics.profile_posts enable row level security;
 comment on table analytics.profile_posts is 'posts of observed profiles as last captured';
 comment on column analytics.profile_posts.profile_id is 'the owner; a collaboration first seen on a partner''s timeline stays with the partner until the owner''s own timeline shows it';
@@ -295,7 +294,6 @@ create table if not exists analytics_private.raw_payloads (
   constraint raw_payloads_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade
 );
 alter table analytics_private.raw_payloads alter column id set default analytics.uuidv7();
-alter table analytics_private.raw_payloads alter column payload set compression lz4;
 -- Two indexes, since a null profile (a hashtag page) equals no other.
 create unique index if not exists raw_payloads_once on analytics_private.raw_payloads (profile_id, digest);
 create unique index if not exists raw_payloads_once_without_profile on analytics_private.raw_payloads (digest) where profile_id is null;
@@ -303,6 +301,16 @@ create index if not exists raw_payloads_captured_at on analytics_private.raw_pay
 alter table analytics_private.raw_payloads enable row level security;
 comment on column analytics_private.raw_payloads.payload is 'json, not jsonb: kept as it came, compressed with lz4';
 comment on column analytics_private.raw_payloads.digest is 'SHA-256 of the payload''s text: the same answer delivered twice is one row';
+
+-- lz4 where the server was built with it (Debian's and Supabase's are), else PostgreSQL's own pglz.
+do $compression$
+begin
+  alter table analytics.profile_posts alter column caption set compression lz4;
+  alter table analytics_private.raw_payloads alter column payload set compression lz4;
+exception when feature_not_supported then
+  raise notice 'this server has no lz4: payloads are compressed with pglz';
+end
+$compression$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Row-level security: one policy each, the same

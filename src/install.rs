@@ -57,11 +57,15 @@ const LEDGER: &str = "
 
 #[pg_extern]
 fn install() -> TableIterator<'static, (name!(file, String), name!(status, String))> {
+    let settings = [(c"search_path", c""), (c"client_min_messages", c"warning"), (c"check_function_bodies", c"off")];
+    TableIterator::new(session::with_settings(&settings, apply_missing_files))
+}
+
+fn apply_missing_files() -> Vec<(String, String)> {
     // One installer at a time; the second finds everything applied.
     run("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics install', 0))", "the lock");
     let caller = session::role_name(session::current_user());
     let caller = spi::quote_identifier(caller.to_string_lossy());
-    run("set local search_path = ''; set local client_min_messages = warning; set local check_function_bodies = off", "the settings");
     session::as_owner(|| run(LEDGER, "the ledger"));
 
     let extension: pg_sys::Oid = value("select e.oid from pg_catalog.pg_extension e where e.extname = 'analytics_ext'")
@@ -78,7 +82,7 @@ fn install() -> TableIterator<'static, (name!(file, String), name!(status, Strin
                 )
                 .set_hint("before version 1.0 there are no upgrades: install into a new database, or go back to the library that was used")
                 .report(PgLogLevel::ERROR);
-                return TableIterator::new(Vec::new());
+                return Vec::new();
             }
             Some((_, by)) if by == extension => "present",
             // The extension was dropped with cascade and made anew: what hung on it went along, and comes back. Every
@@ -103,7 +107,7 @@ fn install() -> TableIterator<'static, (name!(file, String), name!(status, Strin
         report.push((file.name.to_owned(), status.to_owned()));
     }
     run("notify pgrst, 'reload schema'", "the notification");
-    TableIterator::new(report)
+    report
 }
 
 fn apply(file: &File, caller: &str) {

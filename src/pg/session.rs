@@ -73,3 +73,29 @@ pub fn as_owner<R>(work: impl FnOnce() -> R) -> R {
     unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
     result
 }
+
+/// Runs `work` with settings that end with it, whatever transaction the caller is in. Should `work` raise, the end of the
+/// (sub)transaction restores them.
+pub fn with_settings<R>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
+    // SAFETY: a nest level is closed by the one who opened it, or by the end of the transaction; names and values are
+    // C strings that the server copies.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    for (name, value) in settings {
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+    let result = work();
+    // SAFETY: as above.
+    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    result
+}

@@ -1,0 +1,10 @@
+-- 1000 users and 20000 fresh profiles: enough pairs that no call meets an open window.
+insert into auth.users (id, email)
+select ('00000000-0000-4000-8000-' || 100000000000 + n)::uuid, 'user' || n || '@example.org' from generate_series(0, 999) as n;
+insert into analytics.profiles (username, instagram_user_id, captured_at)
+select 'bench' || n, n::text, now() from generate_series(0, 19999) as n;
+-- For the comparison: writes the same rows, row-level security off.
+create role bench_writer nologin bypassrls;
+grant usage on schema analytics to bench_writer;
+grant select, insert on analytics.user_profile_access, analytics.users, analytics.profiles to bench_writer;;
+vacuum analyze
