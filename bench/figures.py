@@ -11,6 +11,7 @@ import psycopg
 HERE = Path(__file__).parent
 DB_URL = os.environ["DB_URL"]
 GATEWAY = "authenticator"
+REFERENCE = "bench_reference"  # reads and writes the same tables without row-level security
 
 
 def connect(url=DB_URL, **options):
@@ -25,18 +26,19 @@ def run_sql(name):
 
 
 def gateway_url():
-    """A connection as a REST server makes it: a login without rights that becomes `authenticated` in each transaction.
+    """Where a REST server would connect: as a login without rights, that becomes `authenticated` in each transaction.
 
-    Sets the login's password, so only for a cluster that is ours alone.
+    It may become `bench_reference` too. Sets the login's password: only for a cluster that is ours alone.
     """
     password = os.urandom(16).hex()
     with connect() as connection:
         connection.execute(f"""
             do $$ begin
-              if to_regrole('{GATEWAY}') is null then create role {GATEWAY} login noinherit; end if;
+              if to_regrole('{GATEWAY}') is null then create role {GATEWAY}; end if;
+              if to_regrole('{REFERENCE}') is null then create role {REFERENCE} bypassrls; end if;
             end $$;
-            grant anon, authenticated, service_role to {GATEWAY};
-            alter role {GATEWAY} password '{password}'""")
+            grant anon, authenticated, service_role, {REFERENCE} to {GATEWAY};
+            alter role {GATEWAY} login inherit password '{password}'""")
     parts = urlsplit(DB_URL)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{GATEWAY}:{password}@{host}"))

@@ -17,7 +17,7 @@ class Gateway:
 
     def __init__(self, url):
         self.raw = connect(url).pgconn
-        for name in (b"authenticated", b"bench_reader"):
+        for name in (b"authenticated", b"bench_reference"):
             self.done(self.raw.prepare(name, NEWEST))
 
     def done(self, result):
@@ -53,7 +53,7 @@ def read_profiles(gateway, table):
             "select id from analytics.profiles where username in (select 'bench' || 2 * n from generate_series(0, 9) as n)")]
     for how in ("prepared", "planned each time"):
         for windows in WINDOWS:
-            times = {b"authenticated": [], b"bench_reader": []}
+            times = {b"authenticated": [], b"bench_reference": []}
             for round in range(ROUNDS):
                 for profile in profiles:
                     for role, measured in times.items():
@@ -93,10 +93,8 @@ def read_newest(gateway, table):
 
 
 def main():
-    run_sql("rls_read.sql")
     url = gateway_url()
-    with connect() as connection:
-        connection.execute("grant bench_reader to authenticator")
+    run_sql("rls_read.sql")
     gateway = Gateway(url)
     table = Table()
     read_profiles(gateway, table)

@@ -25,7 +25,6 @@ from unnest(array[10, 100, 1000, 10000]) as n
   cross join generate_series(0, n - 1) as k
   join analytics.profiles p on p.username = 'bench' || 2 * k;
 -- For the comparison: the same tables, row-level security off.
-create role bench_reader nologin bypassrls;
-grant usage on schema analytics to bench_reader;
-grant select on analytics.profile_posts to bench_reader;;
+grant usage on schema analytics to bench_reference;
+grant select on analytics.profile_posts to bench_reference;;
 vacuum analyze

@@ -10,10 +10,8 @@ SECONDS = 4
 
 
 def main():
-    run_sql("unlock.sql")
     url = gateway_url()
-    with connect() as connection:
-        connection.execute("grant bench_writer to authenticator")
+    run_sql("unlock.sql")
     rates = {"unlock.pgbench": [], "unlock_insert.pgbench": []}
     offset = 0
     for _ in range(ROUNDS):

@@ -4,7 +4,7 @@ select ('00000000-0000-4000-8000-' || 100000000000 + n)::uuid, 'user' || n || '@
 insert into analytics.profiles (username, instagram_user_id, captured_at)
 select 'bench' || n, n::text, now() from generate_series(0, 19999) as n;
 -- For the comparison: writes the same rows, row-level security off.
-create role bench_writer nologin bypassrls;
-grant usage on schema analytics to bench_writer;
-grant select, insert on analytics.user_profile_access, analytics.users, analytics.profiles to bench_writer;;
+grant usage on schema analytics to bench_reference;
+grant execute on function analytics.uuidv7() to bench_reference;
+grant select, insert on analytics.user_profile_access, analytics.users, analytics.profiles to bench_reference;;
 vacuum analyze

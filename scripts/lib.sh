@@ -43,7 +43,8 @@ started_at() {
   local line fields
   line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
   read -ra fields <<<"${line##*) }" # what follows the name, which may hold blanks
-  printf '%s\n' "${fields[19]}"
+  # A zombie has ended; where nobody collects it (a container without an init) it stays.
+  [ "${fields[0]}" != Z ] && printf '%s\n' "${fields[19]}"
 }
 
 is_running() { # pid-file

@@ -109,11 +109,13 @@ declare
   partition_name constant text := parent_name || to_char(first_day, '_YYYY_MM');
   key_column name;
 begin
+  if moment is null or moment < '2000-01-01' or moment >= '2200-01-01' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
+  elsif parent is null or parent not in (select p.partrelid from pg_catalog.pg_partitioned_table p) then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'only a partitioned table has partitions');
+  end if;
   if to_regclass(format('analytics_private.%I', partition_name)) is not null then
     return format('analytics_private.%I', partition_name)::regclass;
-  end if;
-  if moment < '2000-01-01' or moment >= '2200-01-01' then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
   end if;
   -- One maker at a time; the second finds the partition made.
   perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics partition ' || partition_name, 0));
@@ -124,6 +126,8 @@ begin
   from pg_catalog.pg_partitioned_table p join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
   where p.partrelid = parent;
 
+  -- Attaching takes this lock anyway; taken now, no row can enter the default partition between moving and attaching.
+  execute format('lock table analytics_private.%I in access exclusive mode', parent_name || '_default');
   execute format('create table analytics_private.%I (like %s including defaults including constraints)', partition_name, parent);
   execute format('alter table analytics_private.%I enable row level security', partition_name);
   execute format('with moved as (delete from analytics_private.%I where %I >= $1 and %2$I < $2 returning *) insert into analytics_private.%3$I select * from moved',
@@ -140,13 +144,15 @@ language plpgsql security definer set search_path = '' as $$
 declare
   before constant bigint := (select count(*) from pg_catalog.pg_inherits);
 begin
-  perform analytics_private.ensure_partition(parent, m)
-  from (values ('analytics.user_searches'::regclass)) as t (parent),
-       generate_series(date_trunc('month', now() at time zone 'UTC') at time zone 'UTC', now() + make_interval(months => analytics_private.setting_integer('partitions_ahead')), interval '1 month') as m;
+  -- Counted without a zone: a month added in the session's zone may end in the wrong month of UTC.
+  perform analytics_private.ensure_partition('analytics.user_searches', m at time zone 'UTC')
+  from generate_series(date_trunc('month', now() at time zone 'UTC'),
+    (now() at time zone 'UTC') + make_interval(months => analytics_private.setting_integer('partitions_ahead')), interval '1 month') as m;
   -- Months that already have rows in the default partition, from before or after the ones made ahead.
   perform analytics_private.ensure_partition('analytics.user_searches', m)
   from (select distinct date_trunc('month', d.search_timestamp at time zone 'UTC') at time zone 'UTC' as m
-        from analytics_private.user_searches_default d) waiting;
+        from analytics_private.user_searches_default d
+        where d.search_timestamp >= '2000-01-01' and d.search_timestamp < '2200-01-01') waiting;
   return ((select count(*) from pg_catalog.pg_inherits) - before)::integer;
 end
 $$;

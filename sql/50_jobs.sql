@@ -90,7 +90,7 @@ returns table (job_id uuid, lease_token uuid, kind text, payload jsonb, attempt 
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 begin
-  if batch not between 1 and 1000 or lease_seconds not between 1 and 86400 or length(worker) not between 1 and 200 then
+  if (batch between 1 and 1000 and lease_seconds between 1 and 86400 and length(worker) between 1 and 200) is not true then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'batch is 1 to 1000, lease_seconds 1 to 86400, worker 1 to 200 characters');
   end if;
   perform analytics_private.return_expired_leases();
@@ -202,7 +202,7 @@ create or replace function analytics_private.fail_job(
 declare
   job constant analytics_private.jobs := analytics_private.held_job(fail_job.lease_token);
 begin
-  if analytics_private.error_status(code) = 500 and code not in ('INTERNAL', 'ENCRYPTION_ERROR') then
+  if code is null or analytics_private.error_status(code) = 500 and code not in ('INTERNAL', 'ENCRYPTION_ERROR') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the code is not in the error vocabulary');
   end if;
   return analytics_private.settle_failure(job.id, code, coalesce(message, ''), coalesce(permanent, false), retry_after_seconds);
@@ -221,7 +221,7 @@ declare
   problem text;
 begin
   if job.kind in ('instagram_profile', 'instagram_posts') then
-    document := analytics_private.parse_instagram(result);
+    document := analytics_private.parse_instagram(coalesce(result, 'null'));
     if document ? 'refusal' then
       return analytics_private.settle_failure(job.id, document -> 'refusal' ->> 'code', document -> 'refusal' ->> 'message',
         not (document -> 'refusal' ->> 'retryable')::boolean, null);
@@ -323,7 +323,7 @@ comment on function analytics_private.cancel_job(uuid) is 'ends a job for good; 
 create or replace function analytics_private.set_sidecar_password(password text) returns void
 language plpgsql set search_path = '' as $$
 begin
-  if length(password) < 16 then
+  if password is null or length(password) < 16 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the sidecar''s password has at least 16 characters');
   end if;
   execute format('alter role analytics_sidecar login password %L', password);

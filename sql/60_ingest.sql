@@ -393,7 +393,7 @@ comment on function analytics_private.recent_engagement(uuid) is 'percent: mean 
 create or replace function analytics_private.ingest_instagram(payload json, captured_at timestamptz default now(), subject text default null)
 returns uuid language plpgsql security definer set search_path = '' as $$
 declare
-  document constant jsonb := analytics_private.parse_instagram(payload);
+  document constant jsonb := analytics_private.parse_instagram(coalesce(payload, 'null'));
 begin
   if document ? 'refusal' then
     perform analytics_private.raise_error(

@@ -43,17 +43,27 @@ test("a request without an API key, or with a made-up one, is turned away", asyn
   assert.equal((await call({ apikey: "sb_publishable_guess" })).status, 401);
 });
 
-test("a forged, unsigned or expired token is refused whatever it claims", async () => {
+test("a forged or expired token is refused whatever it claims", async () => {
   const ada = await signUp("ada");
   const tampered = `${ada.token.slice(0, -4)}${ada.token.endsWith("AAAA") ? "BBBB" : "AAAA"}`;
   for (const [forged, code] of [
     [tampered, "PGRST301"],
     [token({ sub: ada.id }, { secret: "another-secret-of-sufficient-length-0123456789" }), "PGRST301"],
-    [token({ sub: ada.id, role: "service_role" }, { algorithm: "none" }), "PGRST301"],
+    [token({ sub: ada.id, role: "service_role" }, { secret: "" }), "PGRST301"],
     [token({ sub: ada.id }, { lifetime: -60 }), "PGRST303"],
   ]) {
     await refused(client(ANON_KEY, { token: forged }).rpc("me"), 401, code);
     await refused(client(ANON_KEY, { token: forged }).from("users").select(), 401, code);
+  }
+});
+
+// Some servers answer "bad token", some take what is no signed token for none at all.
+test("an unsigned token is nobody's", async () => {
+  const ada = await signUp("ada");
+  const supabase = client(ANON_KEY, { token: token({ sub: ada.id, role: "service_role" }, { algorithm: "none" }) });
+  for (const request of [supabase.rpc("me"), supabase.from("users").select()]) {
+    const { data, status } = await request;
+    assert.deepEqual([data, status], [null, 401]);
   }
 });
 

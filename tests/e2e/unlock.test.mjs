@@ -45,7 +45,7 @@ test("another user reads no row of it, and a request without a user even less", 
     await refused(client().rpc(name, { username: "aurora.example" }), 401, "UNAUTHORIZED");
   }
   assert.deepEqual(await rpc(eve.supabase, "my_profiles"), []);
-  assert.deepEqual(await rpc(client(), "my_profiles"), []);
+  await refused(client().rpc("my_profiles"), 401, "42501");
 });
 
 test("a profile that is not unlocked answers as one that does not exist", async () => {
@@ -161,7 +161,7 @@ test("search finds by parts, misspellings and words among one's own, and is reco
   await unlocked(ada.supabase, "hiroko.example");
   const names = async (parameters) => (await rpc(ada.supabase, "search_profiles", parameters)).items.map(({ username }) => username);
   assert.ok((await names({ query: "auro" })).includes("aurora.example"));
-  assert.ok((await names({ query: "lindqist" })).includes("aurora.example"));
+  assert.ok((await names({ query: "aurrora" })).includes("aurora.example"));
   assert.deepEqual(await names({ query: "", filters: '{"followers_min": 1000000000}' }), ["aurora.example"]);
   assert.equal((await rpc(eve.supabase, "search_profiles", { query: "auro" })).total, 0);
   const recorded = await rows(ada.supabase.from("user_searches").select("search_query,user_id").eq("analysis_type", "search").eq("search_query", "auro"));
