@@ -57,11 +57,12 @@ def check():
     """Both stored the same posts; otherwise the figures compare nothing."""
     with connect() as connection:
         ours, theirs = (connection.execute(f"""
-            select count(*) filter (where has_likes), sum(comments)
-            from (select likes_count is not null as has_likes, comments_count as comments from {schema}.profile_posts) p""").fetchone()
-            for schema in ("analytics", "plain"))
-        if ours[0] * 2 != theirs[0] or ours[1] * 2 != theirs[1]:
-            raise SystemExit(f"not the same work: {ours} against twice of that, {theirs}")
+            select count(*), sum(likes_count), sum(comments_count), (select count(*) from {schema}.mentions),
+              (select sum(comments_analyzed) from {schema}.comment_sentiment), (select count(*) from {schema}.profile_history)
+            from {schema}.profile_posts""").fetchone() for schema in ("analytics", "plain"))
+        # Two services wrote to "plain".
+        if theirs != tuple(number and number * 2 for number in ours):
+            raise SystemExit(f"not the same work: {ours}, and by two services {theirs}")
 
 
 main()

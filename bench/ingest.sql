@@ -6,6 +6,8 @@ create table plain.profile_history (like analytics.profile_history including all
 create table plain.profile_posts (like analytics.profile_posts including all);
 create table plain.mentions (like analytics.mentions including all);
 create table plain.related_profiles (like analytics.related_profiles including all);
+create table plain.comment_scores (like analytics_private.comment_scores including all);
+create table plain.comment_sentiment (like analytics.comment_sentiment including all);
 create table plain.raw_payloads (
   id uuid primary key default analytics.uuidv7(),
   profile_id uuid not null references plain.profiles on delete cascade,
@@ -19,5 +21,8 @@ create index on plain.raw_payloads (captured_at);
 alter table plain.profile_history add foreign key (profile_id) references plain.profiles on delete cascade;
 alter table plain.profile_posts add foreign key (profile_id) references plain.profiles on delete cascade;
 alter table plain.mentions add foreign key (profile_id) references plain.profiles on delete cascade,
+  add foreign key (post_id) references plain.profile_posts on delete cascade;
+alter table plain.comment_scores add foreign key (post_id) references plain.profile_posts on delete cascade;
+alter table plain.comment_sentiment add foreign key (profile_id) references plain.profiles on delete cascade,
   add foreign key (post_id) references plain.profile_posts on delete cascade;
 alter table plain.related_profiles add foreign key (profile_id) references plain.profiles on delete cascade;

@@ -8,9 +8,10 @@ import json
 import re
 from datetime import UTC, datetime
 
-from sqlalchemy import MetaData, cast, create_engine, func
+from sqlalchemy import MetaData, bindparam, case, cast, create_engine, func, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Session
+from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 MENTION = re.compile(r"(?<![\w@])@([A-Za-z0-9_.]{1,30})")
 HASHTAG = re.compile(r"(?<!\w)#(\w*[^\W\d]\w*)")
@@ -109,6 +110,10 @@ def post_row(node, profile_id, followers, captured_at):
     }
 
 
+def comments(node):
+    return [edge["node"] for edge in node["edge_media_to_comment"].get("edges", [])]
+
+
 class Service:
     def __init__(self, url, tuned):
         """tuned: the payload's text goes to the server as it came, instead of being written anew from the parsed object."""
@@ -125,6 +130,9 @@ class Service:
         ).returning(self.tables["profile_posts"].c.id, self.tables["profile_posts"].c.instagram_post_id)
         self.insert_mentions = insert(self.tables["mentions"]).on_conflict_do_nothing()
         self.insert_related = insert(self.tables["related_profiles"]).on_conflict_do_nothing()
+        self.insert_scores = insert(self.tables["comment_scores"]).on_conflict_do_nothing()
+        self.upsert_sentiment = self.sentiment_of_posts()
+        self.analyzer = SentimentIntensityAnalyzer()
         self.session = Session(self.engine)
 
     def ingest(self, text):
@@ -155,12 +163,34 @@ class Service:
                 {"profile_id": profile_id, "related_username": other["username"], "related_full_name": other.get("full_name"),
                  "related_is_verified": other.get("is_verified"), "rank": rank, "discovered_at": now}
                 for rank, other in enumerate(related, 1)])
+        self.store_comments([(stored[node["id"]], comment) for node in nodes for comment in comments(node)])
         if is_profile:
             self.store_counts(profile_id, user, rows, now)
         payload = cast(text, JSONB) if self.tuned else answer
         self.session.execute(insert(self.tables["raw_payloads"]).on_conflict_do_nothing().values(
             profile_id=profile_id, digest=hashlib.sha256(text.encode()).digest(), captured_at=now, payload=payload))
         self.session.commit()
+
+    def sentiment_of_posts(self):
+        scores, posts = self.tables["comment_scores"].c, self.tables["profile_posts"].c
+        mean = func.avg(scores.compound)
+        word = case((mean >= 0.05, "positive"), (mean <= -0.05, "negative"), else_="neutral")
+        columns = ("post_id", "profile_id", "positive_score", "negative_score", "neutral_score", "compound_score", "overall_sentiment", "comments_analyzed")
+        values = select(posts.id, posts.profile_id, func.avg(scores.positive), func.avg(scores.negative), func.avg(scores.neutral), mean, word, func.count())
+        statement = insert(self.tables["comment_sentiment"]).from_select(
+            columns, values.join_from(self.tables["profile_posts"], self.tables["comment_scores"]).where(posts.id.in_(bindparam("posts", expanding=True))).group_by(posts.id))
+        return statement.on_conflict_do_update(index_elements=["post_id"], set_={name: statement.excluded[name] for name in columns[1:]})
+
+    def store_comments(self, found):
+        if not found:
+            return
+        rows = []
+        for post_id, comment in found:
+            scores = self.analyzer.polarity_scores(comment["text"])
+            rows.append({"post_id": post_id, "comment_id": comment["id"], "positive": scores["pos"], "negative": scores["neg"],
+                         "neutral": scores["neu"], "compound": scores["compound"]})
+        self.session.execute(self.insert_scores, rows)
+        self.session.execute(self.upsert_sentiment, {"posts": list({row["post_id"] for row in rows})})
 
     def store_profile(self, user, is_profile, now):
         row = {"instagram_user_id": user["id"], "username": user["username"].lower()}

@@ -36,18 +36,27 @@ as_root() {
 }
 
 apt_install() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null >>"$DEV/apt.log" || {
+    tail -n 30 "$DEV/apt.log" >&2
+    fail "apt-get could not install $*"
+  }
 }
 
 # Debian's server package makes and starts a cluster "main" of its own. A drop-in tells it not to, for as long as the
 # installation takes; clusters that exist are left alone by the package itself.
+CLUSTER_OPTIONS=/etc/postgresql-common/createcluster.d
+
 install_without_cluster() {
-  local drop_in=/etc/postgresql-common/createcluster.d/no-main-cluster.conf
   apt_install postgresql-common
-  as_root mkdir -p "$(dirname "$drop_in")"
-  printf 'create_main_cluster = false\n' | as_root tee "$drop_in" >/dev/null
-  trap 'as_root rm -f "$drop_in"' RETURN
+  as_root mkdir -p "$CLUSTER_OPTIONS"
+  trap remove_drop_in EXIT
+  printf 'create_main_cluster = false\n' | as_root tee "$CLUSTER_OPTIONS/no-main-cluster.conf" >/dev/null
   apt_install "$@"
+}
+
+remove_drop_in() {
+  as_root rm -f "$CLUSTER_OPTIONS/no-main-cluster.conf"
+  as_root rmdir --ignore-fail-on-non-empty "$CLUSTER_OPTIONS"
 }
 
 install_packages() {
@@ -58,7 +67,7 @@ install_packages() {
   if [ "$(id -u)" -ne 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
     fail "packages are missing and neither root nor passwordless sudo is there; run: apt-get install ${packages[*]}"
   fi
-  step "installing ${packages[*]}"
+  step "installing ${packages[*]} (apt-get; its output is in .dev/apt.log)"
   as_root apt-get update -qq
   if [[ " ${packages[*]} " == *" postgresql-$PG_MAJOR "* ]]; then
     install_without_cluster "${packages[@]}"
@@ -73,6 +82,8 @@ install_cargo_pgrx() {
     cargo install cargo-pgrx --version "$PGRX_VERSION" --locked --root "$DEV/tools"
   fi
   mkdir -p "$PGRX_HOME"
+  # pgrx's build script watches this file; while it is missing, everything is built anew each time.
+  [ -f "$PGRX_HOME/config.toml" ] || printf '[configs]\npg%s = "%s"\n' "$PG_MAJOR" "$PGRX_PG_CONFIG_PATH" >"$PGRX_HOME/config.toml"
 }
 
 install_npm_packages() {

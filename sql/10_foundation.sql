@@ -79,14 +79,20 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('partitions_ahead', 'integer', '3', '1', '24', 'monthly partitions made ahead')
 on conflict (name) do nothing;
 
+-- PL/pgSQL here and in other small functions that are called often: its plans are kept from call to call, where a function
+-- in SQL that cannot be inlined is parsed and planned at each.
 create or replace function analytics_private.setting_interval(name text) returns interval
-language sql stable set search_path = '' as $$
-  select s.value::interval from analytics_private.settings s where s.name = setting_interval.name
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select s.value::interval from analytics_private.settings s where s.name = setting_interval.name);
+end
 $$;
 
 create or replace function analytics_private.setting_integer(name text) returns integer
-language sql stable set search_path = '' as $$
-  select s.value::integer from analytics_private.settings s where s.name = setting_integer.name
+language plpgsql stable set search_path = '' as $$
+begin
+  return (select s.value::integer from analytics_private.settings s where s.name = setting_integer.name);
+end
 $$;
 
 -- Definer: the operator has no right on the table itself, so that no value enters unchecked.

@@ -162,13 +162,15 @@ select analytics_private.ensure_partitions();
 create or replace function analytics_private.record_search(
   user_id uuid, analysis_type text, instagram_username text default null, search_query text default null, profile_id uuid default null,
   data_source text default null, results_count integer default null, success boolean default true, error_message text default null
-) returns void language sql set search_path = '' as $$
+) returns void language plpgsql set search_path = '' as $$
+begin
   insert into analytics.user_searches (user_id, analysis_type, instagram_username, search_query, profile_id, data_source, results_count,
     success, error_message, search_duration_ms, ip_address, user_agent)
   values (record_search.user_id, record_search.analysis_type, record_search.instagram_username, record_search.search_query,
     record_search.profile_id, record_search.data_source, record_search.results_count, record_search.success, record_search.error_message,
     extract(epoch from clock_timestamp() - statement_timestamp()) * 1000, analytics_private.request_ip()::inet,
-    analytics_private.request_user_agent())
+    analytics_private.request_user_agent());
+end
 $$;
 
 create or replace view analytics.search_history with (security_invoker = true) as

@@ -19,6 +19,12 @@ language sql stable set search_path = '' as $$
     analytics_private.subject_hash('username', username), analytics_private.subject_hash('id', instagram_user_id)))
 $$;
 
+-- Former names are a sorted set, so that it does not matter in which order captures arrive.
+create or replace function analytics_private.with_former_name(names text[], name text) returns text[]
+language sql immutable parallel safe set search_path = '' as $$
+  select array(select distinct n from unnest(array_append(names, name)) as n where n is not null order by n)
+$$;
+
 -- The row of a profile, locked, found by id, then by name, or made. Names move between accounts: whoever was seen with it
 -- last has it, and a row known only by that name (from an unlock) is merged into the account it turned out to be.
 create or replace function analytics_private.claim_profile(instagram_user_id text, username text, seen_at timestamptz) returns uuid
@@ -56,14 +62,18 @@ begin
       returning * into by_id;
       return by_id.id;
     end if;
-    update analytics.profiles p set username = null, former_usernames = array_append(array_remove(p.former_usernames, claim_profile.username::text), claim_profile.username::text)
+    update analytics.profiles p set username = null, former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
     where p.id = by_name.id;
     insert into analytics.profiles (instagram_user_id, username) values (claim_profile.instagram_user_id, claim_profile.username)
     returning * into by_id;
     return by_id.id;
   end if;
 
-  if username is null or by_id.username is not distinct from username or by_id.captured_at > seen_at then
+  if username is null or by_id.username is not distinct from username then
+    return by_id.id;
+  elsif by_id.captured_at > seen_at then
+    update analytics.profiles p set former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
+    where p.id = by_id.id and claim_profile.username <> all (p.former_usernames);
     return by_id.id;
   end if;
   if by_name.id is not null and by_name.instagram_user_id is null then
@@ -72,13 +82,12 @@ begin
     if by_name.captured_at > seen_at then
       return by_id.id;
     end if;
-    update analytics.profiles p set username = null, former_usernames = array_append(array_remove(p.former_usernames, claim_profile.username::text), claim_profile.username::text)
+    update analytics.profiles p set username = null, former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
     where p.id = by_name.id;
   end if;
   update analytics.profiles p set
     username = claim_profile.username,
-    former_usernames = case when p.username is null then p.former_usernames
-      else array_append(array_remove(p.former_usernames, p.username::text), p.username::text) end
+    former_usernames = array_remove(analytics_private.with_former_name(p.former_usernames, p.username), claim_profile.username)
   where p.id = by_id.id;
   return by_id.id;
 end
@@ -104,6 +113,13 @@ begin
   update analytics.profile_posts p set profile_id = into_id where p.profile_id = from_id;
   update analytics.mentions m set profile_id = into_id where m.profile_id = from_id;
   update analytics.comment_sentiment c set profile_id = into_id where c.profile_id = from_id;
+  update analytics.profile_history h set profile_id = into_id
+  where h.profile_id = from_id
+    and not exists (select from analytics.profile_history o where o.profile_id = into_id and o.captured_at = h.captured_at);
+  update analytics.audience_demographics d set profile_id = into_id
+  where d.profile_id = from_id and not exists (select from analytics.audience_demographics o where o.profile_id = into_id);
+  update analytics.creator_metadata m set profile_id = into_id
+  where m.profile_id = from_id and not exists (select from analytics.creator_metadata o where o.profile_id = into_id);
   delete from analytics.profiles p where p.id = from_id;
 end
 $$;
@@ -132,13 +148,14 @@ declare
   target uuid;
   known analytics.profiles;
   is_newest boolean;
+  is_new boolean;
 begin
   if seen_at is null or seen_at > clock_timestamp() + interval '5 minutes' or seen_at < '2010-10-06' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'captured_at lies before Instagram began or in the future');
   end if;
-  if kind in ('profile', 'timeline') and subject_name is null and subject_id is null then
-    -- What was asked for names the account where the answer does not.
-    subject_name := lower(subject);
+  if kind in ('profile', 'timeline', 'post') and subject_name is null and subject_id is null then
+    -- What was asked for names the account where the answer does not; of a post it is the shortcode.
+    subject_name := case when kind <> 'post' then lower(subject) end;
     if subject_name is null then
       perform analytics_private.raise_error('VALIDATION_ERROR', 'the answer does not say whose posts these are', 'name the account in subject');
     end if;
@@ -178,7 +195,7 @@ begin
   end if;
   is_newest := known.captured_at is null or seen_at >= known.captured_at;
 
-  perform analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
+  is_new := analytics_private.store_payload(document, payload, seen_at, subject, target, keep_payload);
   perform analytics_private.store_posts(document, seen_at, target, known.instagram_user_id,
     case when kind = 'profile' then (facts ->> 'followers_count')::bigint else known.followers_count end);
   if jsonb_array_length(document -> 'comments') > 0 then
@@ -188,27 +205,41 @@ begin
     return null;
   end if;
 
-  if is_newest and jsonb_array_length(document -> 'related') > 0 then
-    delete from analytics.related_profiles r where r.profile_id = target;
-    insert into analytics.related_profiles (profile_id, related_username, related_instagram_user_id, related_full_name, related_is_verified,
+  if jsonb_array_length(document -> 'related') > 0
+     and not exists (select from analytics.related_profiles r where r.profile_id = target and r.discovered_at > seen_at) then
+    delete from analytics.related_profiles r
+    where r.profile_id = target and r.source = 'decodo'
+      and r.related_username not in (select x ->> 'related_username' from jsonb_array_elements(document -> 'related') x);
+    insert into analytics.related_profiles as r (profile_id, related_username, related_instagram_user_id, related_full_name, related_is_verified,
       related_is_private, related_profile_pic_url, related_followers_count, rank, discovered_at)
     select target, x.related_username, x.related_instagram_user_id, x.related_full_name, x.related_is_verified,
       x.related_is_private, x.related_profile_pic_url, x.related_followers_count, x.rank, seen_at
     from jsonb_to_recordset(document -> 'related') as x (related_username text, related_instagram_user_id text, related_full_name text,
       related_is_verified boolean, related_is_private boolean, related_profile_pic_url text, related_followers_count bigint, rank integer)
-    where x.related_username is not null
-    on conflict (profile_id, related_username) do nothing;
+    on conflict on constraint related_profiles_once do update set
+      related_instagram_user_id = coalesce(excluded.related_instagram_user_id, r.related_instagram_user_id),
+      related_full_name = coalesce(excluded.related_full_name, r.related_full_name),
+      related_is_verified = coalesce(excluded.related_is_verified, r.related_is_verified),
+      related_is_private = coalesce(excluded.related_is_private, r.related_is_private),
+      related_profile_pic_url = coalesce(excluded.related_profile_pic_url, r.related_profile_pic_url),
+      related_followers_count = excluded.related_followers_count, rank = excluded.rank, discovered_at = excluded.discovered_at;
   end if;
 
-  if facts ->> 'followers_count' is not null then
+  if is_new and facts ->> 'followers_count' is not null then
     insert into analytics.profile_history (profile_id, captured_at, followers_count, following_count, posts_count)
     values (target, seen_at, (facts ->> 'followers_count')::bigint, (facts ->> 'following_count')::bigint, (facts ->> 'posts_count')::bigint)
     on conflict on constraint profile_history_pkey do nothing;
   end if;
 
+  if kind = 'profile' and known.captured_at is null then
+    -- Posts that came before anybody knew the followers.
+    update analytics.profile_posts p set
+      engagement_rate_by_followers = analytics.engagement_rate_by_followers(p.likes_count, p.comments_count, (facts ->> 'followers_count')::bigint)
+    where p.profile_id = target and p.engagement_rate_by_followers is null and num_nulls(p.likes_count, p.comments_count) = 0;
+  end if;
   if kind = 'profile' and is_newest then
     update analytics.profiles p set
-      full_name = f.full_name, biography = f.biography, external_url = f.external_url, bio_links = f.bio_links, category = f.category,
+      full_name = f.full_name, biography = f.biography, external_url = f.external_url, bio_links = f.bio_links, category = left(f.category, 255),
       pronouns = f.pronouns,
       profile_pic_url = coalesce(f.profile_pic_url, p.profile_pic_url), profile_pic_url_hd = coalesce(f.profile_pic_url_hd, p.profile_pic_url_hd),
       followers_count = f.followers_count, following_count = f.following_count, posts_count = f.posts_count,
@@ -218,7 +249,7 @@ begin
       is_professional_account = coalesce(f.is_professional_account, p.is_professional_account),
       captured_at = seen_at,
       posts_captured_at = case when (document ->> 'posts_known')::boolean then greatest(seen_at, p.posts_captured_at) else p.posts_captured_at end,
-      refresh_count = p.refresh_count + 1,
+      refresh_count = p.refresh_count + is_new::integer,
       failed_at = null, failure_code = null, failure_message = null,
       engagement_rate_by_followers = rate.mean,
       influence_score = analytics.influence_score(f.followers_count, coalesce(f.is_verified, p.is_verified),
@@ -237,8 +268,11 @@ begin
       profile_pic_url = coalesce(p.profile_pic_url, facts ->> 'profile_pic_url'),
       is_verified = coalesce(p.is_verified, (facts ->> 'is_verified')::boolean),
       is_private = coalesce(p.is_private, (facts ->> 'is_private')::boolean),
-      posts_captured_at = case when kind = 'post' then p.posts_captured_at else greatest(seen_at, p.posts_captured_at) end,
-      engagement_rate_by_followers = analytics_private.recent_engagement(target)
+      refresh_count = p.refresh_count + (is_new and kind = 'profile')::integer,
+      posts_captured_at = case when kind <> 'post' and (document ->> 'posts_known')::boolean then greatest(seen_at, p.posts_captured_at) else p.posts_captured_at end,
+      engagement_rate_by_followers = rate.mean,
+      influence_score = analytics.influence_score(p.followers_count, coalesce(p.is_verified, (facts ->> 'is_verified')::boolean), p.is_business_account, rate.mean, p.posts_count)
+    from analytics_private.recent_engagement(target) as rate (mean)
     where p.id = target;
   end if;
   return target;
@@ -247,10 +281,11 @@ $$;
 comment on function analytics_private.store_instagram(jsonb, json, timestamptz, text) is
   'stores a parsed answer; the profile it is about, or null for a hashtag page; errors: VALIDATION_ERROR, NOT_FOUND (comments of an unknown post), FORBIDDEN (removed on request)';
 
--- Delivered twice, a payload stays one row that moves to the later time, and so does its line in the history.
+-- Delivered twice, a payload stays one row that moves to the later time, and so does its line in the history. True when
+-- it was not there before.
 create or replace function analytics_private.store_payload(
   document jsonb, payload json, seen_at timestamptz, subject text, target uuid, keep_payload boolean
-) returns void language plpgsql set search_path = '' as $$
+) returns boolean language plpgsql set search_path = '' as $$
 declare
   payload_digest constant bytea := decode(document ->> 'digest', 'hex');
   stored record;
@@ -264,21 +299,29 @@ begin
       where h.profile_id = target and h.captured_at = stored.captured_at
         and not exists (select from analytics.profile_history o where o.profile_id = target and o.captured_at = seen_at);
     end if;
-  elsif keep_payload then
+    return false;
+  end if;
+  if keep_payload then
     insert into analytics_private.raw_payloads (profile_id, kind, subject, digest, captured_at, payload)
     values (target, document ->> 'kind', store_payload.subject, payload_digest, seen_at, store_payload.payload);
   end if;
+  return true;
 end
 $$;
 
 create or replace function analytics_private.store_posts(document jsonb, seen_at timestamptz, target uuid, target_instagram_id text, followers bigint)
 returns void language sql set search_path = '' as $$
+  -- A collaboration belongs to its owner as soon as the owner's own timeline shows it, be that an older capture.
+  update analytics.profile_posts p set profile_id = target
+  from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, owner_id text)
+  where p.instagram_post_id = x.instagram_post_id and x.owner_id = target_instagram_id and p.profile_id <> target;
+
   with incoming as materialized (
     select x.*, coalesce(target, o.id) as profile_id
     from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, shortcode text, owner_id text, owner_username text,
-        media_type text, product_type text, is_video boolean, is_carousel boolean, carousel_media_count integer, display_url text,
+        media_type text, product_type text, is_video boolean, is_carousel boolean, carousel_media_count bigint, display_url text,
         thumbnail_src text, video_url text, video_view_count bigint, video_play_count bigint, video_duration double precision,
-        has_audio boolean, width integer, height integer, caption text, accessibility_caption text, likes_count bigint,
+        has_audio boolean, width bigint, height bigint, caption text, accessibility_caption text, likes_count bigint,
         comments_count bigint, comments_disabled boolean, like_and_view_counts_disabled boolean, viewer_can_reshare boolean,
         is_pinned boolean, is_paid_partnership boolean, location_name text, location_id text, taken_at_timestamp bigint,
         posted_at timestamptz, sidecar_children jsonb, tagged_users jsonb, coauthor_producers jsonb, hashtags text[], mentions text[],
@@ -291,7 +334,7 @@ returns void language sql set search_path = '' as $$
       has_audio, width, height, caption, accessibility_caption, likes_count, comments_count, engagement_rate_by_followers, comments_disabled,
       like_and_view_counts_disabled, viewer_can_reshare, is_pinned, is_paid_partnership, location_name, location_id, taken_at_timestamp,
       posted_at, sidecar_children, tagged_users, coauthor_producers, hashtags, mentions, captured_at)
-    select i.instagram_post_id, i.profile_id, i.shortcode, i.owner_id, left(i.owner_username, 30), i.media_type, i.product_type,
+    select i.instagram_post_id, i.profile_id, i.shortcode, i.owner_id, left(i.owner_username, 30), i.media_type, left(i.product_type, 50),
       i.is_video, i.is_carousel, i.carousel_media_count, i.display_url, i.thumbnail_src, i.video_url, i.video_view_count, i.video_play_count, i.video_duration,
       i.has_audio, i.width, i.height, i.caption, i.accessibility_caption, i.likes_count, i.comments_count,
       analytics.engagement_rate_by_followers(i.likes_count, i.comments_count, followers), i.comments_disabled,
@@ -299,8 +342,7 @@ returns void language sql set search_path = '' as $$
       i.posted_at, i.sidecar_children, i.tagged_users, i.coauthor_producers, coalesce(i.hashtags, '{}'), coalesce(i.mentions, '{}'), seen_at
     from incoming i
     on conflict on constraint profile_posts_instagram_post_id_key do update set
-      -- A collaboration belongs to its owner as soon as the owner's own timeline shows it.
-      profile_id = case when target is null or excluded.owner_id = target_instagram_id then excluded.profile_id else p.profile_id end,
+      profile_id = case when target is null then excluded.profile_id else p.profile_id end,
       shortcode = excluded.shortcode,
       owner_id = coalesce(excluded.owner_id, p.owner_id), owner_username = coalesce(excluded.owner_username, p.owner_username),
       media_type = coalesce(excluded.media_type, p.media_type), product_type = coalesce(excluded.product_type, p.product_type),
@@ -339,7 +381,8 @@ returns void language sql set search_path = '' as $$
   )
   insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
   select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
-  on conflict on constraint mentions_once do nothing
+  on conflict on constraint mentions_once do update set mention_context = excluded.mention_context, mentioned_at = excluded.mentioned_at
+  where (mentions.mention_context, mentions.mentioned_at) is distinct from (excluded.mention_context, excluded.mentioned_at)
 $$;
 
 -- Comments come in pages of one post and as previews below the posts of a timeline; a page may not name its post.

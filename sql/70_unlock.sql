@@ -59,7 +59,8 @@ begin
   end if;
 
   fresh := profile.captured_at > moment - analytics_private.setting_interval('freshness');
-  if fresh is not true then
+  -- A fetch that failed lately is not tried again at every call; what is stored stays readable.
+  if fresh is not true and (profile.failed_at > moment - analytics_private.setting_interval('failure_memory')) is not true then
     perform analytics_private.enqueue_job('instagram_profile', name, jsonb_build_object('username', name), 100, payer);
   end if;
   if opened then
@@ -89,8 +90,10 @@ end
 $$;
 
 create or replace function analytics.unlock_profile(username text, workspace_id uuid default null) returns jsonb
-language sql volatile set search_path = '' as $$
-  select analytics_private.unlock_profile(unlock_profile.username, unlock_profile.workspace_id)
+language plpgsql volatile set search_path = '' as $$
+begin
+  return analytics_private.unlock_profile(unlock_profile.username, unlock_profile.workspace_id);
+end
 $$;
 comment on function analytics.unlock_profile(text, uuid) is
 $$opens a window on an Instagram profile and has it fetched if it is missing or stale

@@ -150,7 +150,7 @@ create or replace function analytics.my_profiles() returns table (
          exists (select from analytics.user_favorites f where f.user_id = a.user_id and f.profile_id = p.id),
          p.followers_count, p.engagement_rate_by_followers, p.is_verified, p.is_private, p.profile_pic_url, p.captured_at
   from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id
-  where a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
+  where a.user_id = (select analytics_private.user_id()) and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
   order by a.granted_at desc, p.id
 $$;
 comment on function analytics.my_profiles() is

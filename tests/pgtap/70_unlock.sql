@@ -1,0 +1,204 @@
+-- Unlocking, favourites, refreshing.
+begin;
+\ir helpers.psql
+select no_plan();
+
+select pg_temp.sign_up('ada@example.com') as ada, pg_temp.sign_up('bob@example.com') as bob \gset
+select pg_temp.personal_workspace(:'ada') as adas, pg_temp.personal_workspace(:'bob') as bobs \gset
+create function pg_temp.jobs() returns text language sql stable as $$
+  select string_agg(kind || ' ' || key || ' ' || state, ', ' order by key, id) from analytics_private.jobs
+$$;
+create function pg_temp.windows(who uuid) returns bigint language sql stable as $$ select count(*) from analytics.user_profile_access where user_id = who $$;
+-- One call as a user; what it answers, or its error.
+create function pg_temp.call(who uuid, statement text) returns jsonb language plpgsql as $$
+declare
+  answer jsonb;
+  state text;
+begin
+  perform pg_temp.act_as(who);
+  begin
+    execute 'select to_jsonb(v) from (' || statement || ') as s (v)' into answer;
+  exception when others then
+    get stacked diagnostics state = returned_sqlstate;
+    answer := jsonb_build_object('error', state);
+  end;
+  perform pg_temp.act_as_superuser();
+  return answer;
+end
+$$;
+create function pg_temp.unlock(who uuid, name text, workspace uuid default null) returns jsonb language sql as $$
+  select pg_temp.call(who, format('select analytics.unlock_profile(%L, %L)', name, workspace))
+$$;
+
+-- A profile that is not there yet ----------------------------------------------------------------------------------------
+
+select pg_temp.unlock(:'ada', 'nasa') as answer \gset
+select is(:'answer'::jsonb - 'profile_id' - 'window', '{"username": "nasa", "state": "pending", "reason": null, "opened": true, "stale": true, "captured_at": null}'::jsonb, 'an unlock of an unknown profile is pending');
+select is((:'answer'::jsonb #>> '{window,to}')::timestamptz - (:'answer'::jsonb #>> '{window,from}')::timestamptz, interval '30 days', 'and its window is 30 days long');
+select ok(clock_timestamp() - (:'answer'::jsonb #>> '{window,from}')::timestamptz between interval '0' and interval '1 minute', 'from now on');
+select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'and has it fetched');
+select results_eq('select user_id, workspace_id, granted_at, expires_at from analytics.user_profile_access',
+  format('values (%L::uuid, %L::uuid, %L::timestamptz, %L::timestamptz)', :'ada', :'adas', :'answer'::jsonb #>> '{window,from}', :'answer'::jsonb #>> '{window,to}'), 'the stored window is the one told, paid by his own workspace');
+select results_eq('select analysis_type::text, instagram_username::text, data_source, success from analytics.user_searches', $$values ('unlock', 'nasa', 'fresh_fetch', true)$$, 'and the search is recorded');
+select is((select jsonb_build_array(payload, workspace_id) from analytics_private.jobs), jsonb_build_array('{"username": "nasa"}'::jsonb, :'adas'), 'the job says who pays');
+
+create temp table once as select t as line from pg_temp.contents(array(select pg_temp.tables()), '{}') t;
+select is(pg_temp.unlock(:'ada', '@NASA') -> 'opened', 'false'::jsonb, 'unlocking again opens nothing');
+select is(pg_temp.unlock(:'ada', 'nasa') -> 'window', :'answer'::jsonb -> 'window', 'and tells the same window');
+select bag_eq('select t from pg_temp.contents(array(select pg_temp.tables()), ''{}'') t', 'select line from once', 'and changes nothing');
+select pg_temp.unlock(:'bob', 'nasa') ->> 'state' as state \gset
+select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'two who want the same are one job');
+select is(pg_temp.windows(:'bob'), 1::bigint, 'and have a window each');
+
+-- How a name may be written ------------------------------------------------------------------------------------------------
+
+select is(pg_temp.unlock(:'ada', written) ->> 'username', 'nasa', 'nasa may be written ' || written)
+from unnest(array['nasa', 'NASA', '@nasa', '  nasa ', 'https://www.instagram.com/nasa/', 'http://instagram.com/NASA?igsh=abc', 'instagram.com/nasa', 'https://www.instagram.com/nasa/reels/', 'https://instagr.am/_u/nasa']) written;
+create temp table malformed (name text);
+grant select on malformed to public;
+insert into malformed values (''), ('   '), ('@'), ('two words'), ('naïve'), ('a..b'), ('.a'), ('a.'), (repeat('a', 31)), (repeat('a', 10000)), ('https://www.instagram.com/p/abc/'), ('https://evil.example/nasa'), ('explore'),
+  (E'na\nsa'), (E'na\x01sa'), ('nasa''; drop table analytics.profiles; --'), ('{"username": "nasa"}'), ('%'), ('nasa%'), ('$1'), (E'nasa\\'), ('../nasa'), (null), ('https://www.instagram.com/'), (repeat('@nasa ', 2000));
+create temp table before_malformed as select t as line from pg_temp.contents(array(select pg_temp.tables()), '{}') t;
+select is(pg_temp.call(:'ada', format('select analytics.%s', replace(call, '$1', coalesce(quote_literal(name), 'null')))), '{"error": "PT400"}'::jsonb, format('%s of %s is refused', call, coalesce(to_json(left(name, 24))::text, 'null')))
+from malformed, unnest(array['unlock_profile($1)', 'profile_overview($1)', 'profile_timeline($1)', 'favorite_profile($1)', 'unfavorite_profile($1)', 'refresh_profile($1)']) call;
+select is(pg_temp.call(:'ada', format('select analytics.unlock_profiles(array[%L, ''nasa''])', name)) #>> '{0,reason,code}', 'VALIDATION_ERROR', format('%s among others fails alone', coalesce(to_json(left(name, 24))::text, 'null'))) from malformed;
+select bag_eq('select t from pg_temp.contents(array(select pg_temp.tables()), ''{}'') t', 'select line from before_malformed', 'and nothing of all this changes anything');
+select pg_temp.act_as(:'ada');
+select ok(length(e ->> 'message') < 200 and e ->> 'message' !~ E'[\x01-\x1f]' and e ->> 'hint' <> '' and (e ->> 'detail')::jsonb ->> 'field' = 'username', 'the error for ' || coalesce(to_json(left(name, 24))::text, 'null') || ' is short, printable, names the field and the remedy')
+from malformed, pg_temp.error_of(format('select analytics.unlock_profile(%L)', name)) e;
+select pg_temp.act_as_superuser();
+
+-- Who may, and who pays --------------------------------------------------------------------------------------------------
+
+select is(pg_temp.unlock(:'ada', 'esa', w), '{"error": "PT404"}'::jsonb, what || ' cannot pay') from (values (:'bobs'::uuid, 'a workspace of others'), (gen_random_uuid(), 'a workspace that does not exist')) as v (w, what);
+select pg_temp.act_as(:'ada');
+select is(pg_temp.error_of(format('select analytics.unlock_profile(''esa'', %L)', :'bobs')) - 'detail', pg_temp.error_of(format('select analytics.unlock_profile(''esa'', %L)', gen_random_uuid())) - 'detail', 'and the answer is the same for both');
+select pg_temp.act_as_superuser();
+insert into analytics.workspace_members (workspace_id, user_id, role) values (:'bobs', :'ada', 'analyst');
+select is(pg_temp.unlock(:'ada', 'esa', :'bobs') -> 'opened', 'true'::jsonb, 'a workspace one belongs to pays when it is named');
+select is((select workspace_id from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where p.username = 'esa'), :'bobs'::uuid, 'and is noted');
+select is(pg_temp.windows(:'bob'), 1::bigint, 'the window is the user''s, not the workspace''s');
+update analytics.users set default_workspace_id = :'bobs' where id = :'ada';
+select pg_temp.unlock(:'ada', 'jaxa') ->> 'state' as state \gset
+select is((select workspace_id from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where p.username = 'jaxa'), :'bobs'::uuid, 'without a name the default workspace pays');
+update analytics.users set default_workspace_id = :'adas' where id = :'ada';
+
+select pg_temp.act_with('', 'authenticated');
+select throws_ok('select analytics.' || call, 'PT401', null, call || ' without a user') from unnest(array['me()', 'unlock_profile(''nasa'')', 'unlock_profiles(array[''nasa''])', 'profile_overview(''nasa'')', 'profile_timeline(''nasa'')',
+  'newest_posts()', 'search_profiles(''nasa'')', 'favorite_profile(''nasa'')', 'unfavorite_profile(''nasa'')', 'refresh_profile(''nasa'')', 'require_role(null)']) call;
+select pg_temp.act_with('{"role": "anon"}', 'anon');
+select throws_ok('select analytics.' || call, 'PT401', null, call || ' as anon') from unnest(array['me()', 'unlock_profile(''nasa'')', 'unlock_profiles(array[''nasa''])', 'profile_overview(''nasa'')', 'profile_timeline(''nasa'')',
+  'newest_posts()', 'search_profiles(''nasa'')', 'favorite_profile(''nasa'')', 'unfavorite_profile(''nasa'')', 'refresh_profile(''nasa'')', 'require_role(null)']) call;
+select pg_temp.act_with('{"role": "service_role"}', 'service_role');
+select is((select count(*) from analytics.my_profiles()), 0::bigint, 'the service role, who is no user, has no profiles of his own');
+select pg_temp.act_as_superuser();
+
+-- Fresh, stale, failed ---------------------------------------------------------------------------------------------------
+
+delete from analytics_private.jobs;
+select pg_temp.ingest(pg_temp.account('1', 'nasa', 100, array[pg_temp.post(1, '1', 'nasa', now(), 1, 1)])) as nasa \gset
+select is(pg_temp.unlock(:'ada', 'nasa') - 'window' - 'profile_id' - 'captured_at', '{"username": "nasa", "state": "ready", "reason": null, "opened": false, "stale": false}'::jsonb, 'once it is captured the profile is ready');
+select is(pg_temp.jobs(), null, 'fresh data is served without a fetch');
+delete from analytics.user_profile_access where user_id = :'bob';
+select is(pg_temp.unlock(:'bob', 'nasa') ->> 'opened', 'true', 'somebody else opens a window on data already fresh');
+select is(pg_temp.jobs(), null, 'without a fetch');
+select is((select data_source from analytics.user_searches where user_id = :'bob' order by search_timestamp desc limit 1), 'database_cache', 'and that is recorded');
+update analytics.profiles set captured_at = now() - interval '24 hours 1 second' where id = :'nasa';
+select is(pg_temp.unlock(:'ada', 'nasa') - 'window' - 'profile_id' - 'captured_at', '{"username": "nasa", "state": "ready", "reason": null, "opened": false, "stale": true}'::jsonb, 'data older than the freshness is ready and stale');
+select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'and is fetched again');
+delete from analytics_private.jobs;
+select analytics_private.set_setting('freshness', '2 days') \g /dev/null
+select is(pg_temp.unlock(:'ada', 'nasa') -> 'stale', 'false'::jsonb, 'freshness is a setting');
+select is(pg_temp.jobs(), null, 'that decides about fetches');
+select analytics_private.set_setting('access_window', '1 hour') \g /dev/null
+select pg_temp.put_window(:'ada', :'nasa', '-2 days', '-1 microsecond');
+select pg_temp.unlock(:'ada', 'nasa') as answer \gset
+select is(:'answer'::jsonb -> 'opened', 'true'::jsonb, 'after the end a new window opens');
+select is((:'answer'::jsonb #>> '{window,to}')::timestamptz - (:'answer'::jsonb #>> '{window,from}')::timestamptz, interval '1 hour', 'as long as the setting says');
+select is((select count(*) from analytics.user_profile_access where user_id = :'ada' and profile_id = :'nasa'), 1::bigint, 'in the place of the old one');
+select analytics_private.set_setting('access_window', '30 days'), analytics_private.set_setting('freshness', '24 hours') \g /dev/null
+
+-- Ends a fetch of this name with a failure, as the queue does.
+create function pg_temp.fail_fetch(name text, code text) returns void language plpgsql as $$
+declare
+  lease uuid;
+begin
+  select c.lease_token into strict lease from analytics_private.claim_jobs('tests', array['instagram_profile'], 1000, 60) c where c.payload ->> 'username' = name;
+  perform analytics_private.fail_job(lease, code, 'Instagram says no', true);
+  delete from analytics_private.jobs;
+end
+$$;
+delete from analytics_private.jobs;
+select pg_temp.unlock(:'ada', 'ghost') ->> 'state' as state \gset
+select pg_temp.fail_fetch('ghost', 'NOT_FOUND');
+select is((select count(*) from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where p.username = 'ghost'), 0::bigint, 'a profile that cannot be fetched leaves no window open');
+select pg_temp.unlock(:'ada', 'ghost') as answer \gset
+select is(:'answer'::jsonb #- '{reason,retry_at}' #- '{profile_id}', '{"username": "ghost", "state": "failed", "reason": {"code": "NOT_FOUND", "message": "Instagram says no"}, "window": null, "opened": false, "stale": false, "captured_at": null}'::jsonb, 'a failure is remembered, with its reason');
+select is(pg_temp.jobs(), null, 'and not tried again');
+select is((select count(*) from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where p.username = 'ghost'), 0::bigint, 'and opens nothing');
+update analytics.profiles set failed_at = now() - interval '1 hour 1 second' where username = 'ghost';
+select is(pg_temp.unlock(:'ada', 'ghost') ->> 'state', 'pending', 'after an hour it is tried again');
+select is(pg_temp.jobs(), 'instagram_profile ghost queued', 'with a new job');
+select pg_temp.ingest(pg_temp.account('2', 'ghost', 1)) as ghost \gset
+select is(pg_temp.unlock(:'ada', 'ghost') ->> 'state', 'ready', 'a success is the end of the failure');
+delete from analytics_private.jobs;
+update analytics.profiles set captured_at = now() - interval '10 days' where username = 'nasa';
+select pg_temp.unlock(:'ada', 'nasa') ->> 'state' as state \gset
+select pg_temp.fail_fetch('nasa', 'SERVICE_UNAVAILABLE');
+select is(pg_temp.unlock(:'ada', 'nasa') ->> 'state', 'ready', 'a known profile whose fetch fails stays readable');
+select is(pg_temp.jobs(), null, 'and the failed fetch is not repeated at every call');
+select is(pg_temp.call(:'ada', 'select analytics.profile_overview(''nasa'')') #>> '{reason,code}', 'SERVICE_UNAVAILABLE', 'the overview tells why it is old');
+
+-- A name that Instagram answers with another.
+delete from analytics_private.jobs;
+select pg_temp.unlock(:'ada', 'old.nick') ->> 'profile_id' as stub \gset
+select lease_token as lease from analytics_private.claim_jobs('tests', array['instagram_profile'], 10, 60) \gset
+select analytics_private.complete_job(:'lease', pg_temp.account('3', 'new.nick', 33)) ->> 'profile_id' as nick \gset
+select is((select count(*) from analytics.profiles where id = :'stub' and id <> :'nick'), 0::bigint, 'who asked by a former name is given the account with its present one');
+select is((select count(*) from analytics.user_profile_access where user_id = :'ada' and profile_id = :'nick'), 1::bigint, 'and his window is on it');
+
+-- Several at once ----------------------------------------------------------------------------------------------------------
+
+delete from analytics_private.jobs;
+select pg_temp.call(:'bob', $$select analytics.unlock_profiles(array['zebra', 'not a name', 'alpha', '@Zebra', 'nasa', 'https://instagram.com/alpha', '', 'not a name'])$$) as answer \gset
+select is((select jsonb_agg(jsonb_build_array(x -> 'username', x -> 'state')) from jsonb_array_elements(:'answer'::jsonb) x),
+  '[["zebra", "pending"], [null, "failed"], ["alpha", "pending"], ["nasa", "ready"], [null, "failed"], [null, "failed"]]'::jsonb, 'answers come in the order of the names, doubles once, bad ones do not stop the others');
+select is(pg_temp.windows(:'bob'), 3::bigint, 'each good name has its window');
+select is(pg_temp.call(:'bob', 'select analytics.unlock_profiles(' || names || ')'), '{"error": "PT400"}'::jsonb, what || ' are refused')
+from (values ('''{}''', 'no names'), ('null', 'null names'), ('array_fill(''nasa''::text, array[101])', '101 names')) as v (names, what);
+select is(jsonb_array_length(pg_temp.call(:'bob', 'select analytics.unlock_profiles(array(select ''n'' || i from generate_series(1, 100) i))')), 100, '100 names are taken');
+select is(pg_temp.call(:'bob', format('select analytics.unlock_profiles(array[''nasa''], %L)', gen_random_uuid())), '{"error": "PT404"}'::jsonb, 'a workspace that does not exist pays for none');
+
+-- People who were removed --------------------------------------------------------------------------------------------------
+
+select analytics_private.erase_person('removed.one', 'case 1') \g /dev/null
+select is(pg_temp.unlock(:'ada', 'Removed.One') - 'profile_id', '{"username": "removed.one", "state": "failed", "reason": {"code": "FORBIDDEN", "message": "this person was removed on request"}, "window": null, "opened": false, "stale": false, "captured_at": null}'::jsonb, 'a removed person cannot be unlocked');
+select is((select count(*) from analytics.profiles where username = 'removed.one'), 0::bigint, 'nor comes back as a name');
+
+-- Favourites ---------------------------------------------------------------------------------------------------------------
+
+select is(pg_temp.call(:'ada', 'select analytics.favorite_profile(''nasa'', ''a note'', array[''space''])') - 'added_at', jsonb_build_object('profile_id', :'nasa', 'notes', 'a note', 'tags', '["space"]'::jsonb), 'an unlocked profile can be saved');
+select is(pg_temp.call(:'ada', 'select analytics.favorite_profile(''nasa'', tags => ''{}'')') ->> 'notes', 'a note', 'what is not given stays');
+select is(pg_temp.call(:'ada', 'select analytics.favorite_profile(''nasa'')') -> 'tags', '[]'::jsonb, 'what was emptied stays empty');
+select is(pg_temp.call(:'ada', format('select analytics.favorite_profile(''nasa'', %s, %s)', notes, tags)), '{"error": "PT400"}'::jsonb, format('notes %s and tags %s are refused', left(notes, 20), left(tags, 20)))
+from (values ('repeat(''x'', 5001)', 'null'), ('null', 'array_fill(''t''::text, array[51])'), ('null', 'array[null]::text[]'), ('null', 'array['''']'), ('null', 'array[repeat(''x'', 101)]')) as v (notes, tags);
+select is(pg_temp.call(:'ada', 'select analytics.favorite_profile(''never.seen'')'), '{"error": "PT404"}'::jsonb, 'a profile that is not unlocked cannot be saved');
+select is(pg_temp.call(:'ada', 'select analytics.unfavorite_profile(''nasa'')'), 'true'::jsonb, 'a favourite can be taken away');
+select is(pg_temp.call(:'ada', 'select analytics.unfavorite_profile(''nasa'')'), 'false'::jsonb, 'once');
+
+-- Refreshing -----------------------------------------------------------------------------------------------------------------
+
+delete from analytics_private.jobs;
+update analytics.profiles set captured_at = now(), failed_at = null, failure_code = null where id = :'nasa';
+select is(pg_temp.call(:'ada', 'select analytics.refresh_profile(''nasa'')') -> 'refreshing', 'false'::jsonb, 'fresh data is not fetched again');
+select is(pg_temp.jobs(), null, 'not even when asked to');
+update analytics.profiles set captured_at = now() - interval '2 days' where id = :'nasa';
+select is(pg_temp.call(:'ada', 'select analytics.refresh_profile(''@NASA'')') -> 'refreshing', 'true'::jsonb, 'stale data is');
+select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'by one job');
+select is(pg_temp.call(:'ada', 'select analytics.refresh_profile(''nasa'')') -> 'refreshing', 'true'::jsonb, 'however often it is asked for');
+select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'still one job');
+select is((select count(*) from analytics.user_profile_access where profile_id = :'nasa'), 2::bigint, 'nobody''s access is touched by it');
+select is((select count(*) from analytics.profile_posts where profile_id = :'nasa'), 1::bigint, 'nor any data');
+
+select * from finish();
+rollback;
