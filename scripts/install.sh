@@ -9,6 +9,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 "$ROOT/scripts/prerequisites.sh" build
 pg_config=$(command -v "${PG_CONFIG:-pg_config}") || fail "there is no ${PG_CONFIG:-pg_config}; set PG_CONFIG"
+[ -f "$("$pg_config" --includedir-server)/postgres.h" ] ||
+  fail "the headers of $("$pg_config" --version) are missing; on Debian: apt-get install postgresql-server-dev-$PG_MAJOR (or its version)"
 library=$("$pg_config" --pkglibdir)
 extension=$("$pg_config" --sharedir)/extension
 version=$("$pg_config" --version)

@@ -103,34 +103,50 @@ database_url() { # state port database
 
 SERVER_USER=postgres
 
-# PostgreSQL refuses to run as root, so root hands over to the account of Debian's package. Where a directory above the
-# clone is closed to that account (/root, say), it keeps one capability: passing directories.
-as_server_user() {
+# PostgreSQL refuses to run as root, so root hands over to the account of Debian's package.
+as_server_user() { # command…
+  local closed
   if [ "$(id -u)" -ne 0 ]; then
     "$@"
-  elif can_pass_to_clone; then
+    return
+  fi
+  closed=$(first_closed_directory)
+  if [ -z "$closed" ]; then
     runuser -u "$SERVER_USER" -- "$@"
   else
-    local capability
-    capability=$(passing_capability) ||
-      fail "user $SERVER_USER cannot pass to $ROOT, and the server cannot run as root: open the directories above (chmod o+x) or clone elsewhere"
-    setpriv --reuid="$SERVER_USER" --regid="$SERVER_USER" --init-groups \
-      --inh-caps="+$capability" --ambient-caps="+$capability" -- "$@"
+    with_way_to_clone "$closed" runuser -u "$SERVER_USER" -- "$@"
   fi
 }
 
-can_pass_to_clone() { runuser -u "$SERVER_USER" -- test -x "$DEV"; }
-
-passing_capability() {
-  local capability
-  for capability in dac_read_search dac_override; do
-    if setpriv --reuid="$SERVER_USER" --regid="$SERVER_USER" --init-groups \
-      --inh-caps="+$capability" --ambient-caps="+$capability" -- test -x "$DEV" 2>/dev/null; then
-      printf '%s\n' "$capability"
-      return 0
+# The uppermost directory on the way to .dev that the server's account may not pass; none, mostly.
+first_closed_directory() {
+  local directory='' part parts
+  IFS=/ read -ra parts <<<"${DEV#/}"
+  for part in "${parts[@]}"; do
+    directory+=/$part
+    if ! runuser -u "$SERVER_USER" -- test -x "$directory"; then
+      printf '%s\n' "$directory"
+      return
     fi
   done
-  return 1
+}
+
+# Runs a command for which an empty directory stands in the place of a closed one (/root, say), with nothing but .dev
+# below it. Only the command and what it starts see that: no permission changes.
+with_way_to_clone() { # closed-directory command…
+  unshare --mount true 2>/dev/null ||
+    fail "user $SERVER_USER cannot pass $1, and the server cannot run as root: open that directory (chmod o+x) or clone elsewhere"
+  # shellcheck disable=SC2016 # its own parameters
+  unshare --mount bash -c '
+    set -e
+    umask 022
+    cd "$1"
+    mount -t tmpfs -o mode=755,size=1m way "$2"
+    mkdir -p "$1"
+    mount --no-canonicalize --bind . "$1"
+    cd "$1"
+    shift 2
+    exec "$@"' bash "$DEV" "$@"
 }
 
 give_to_server_user() {

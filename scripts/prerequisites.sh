@@ -10,16 +10,23 @@ extensions=$PG_SHARE/extension
 
 has_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
-    ldconfig -p 2>/dev/null | grep -q libclang
+    ldconfig -p 2>/dev/null | grep libclang >/dev/null
 }
+
+has_cargo_pgrx() { [ "$(cargo pgrx --version 2>/dev/null)" = "cargo-pgrx $PGRX_VERSION" ]; }
 
 # Each line: a package, and what shows that it is there.
 missing_packages() {
   have cc || echo build-essential
-  have pkg-config || echo pkg-config
+  # cargo-pgrx downloads through OpenSSL.
+  has_cargo_pgrx || [ -f /usr/include/openssl/ssl.h ] || echo libssl-dev
+  has_cargo_pgrx || have pkg-config || echo pkg-config
   has_libclang || echo libclang-dev
-  [ -x "$PG_LIB/bin/postgres" ] || echo "postgresql-$PG_MAJOR"
-  [ -f "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] || echo "postgresql-server-dev-$PG_MAJOR"
+  # What only builds takes the PostgreSQL it is pointed at, whatever its version.
+  if [ "$purpose" != build ] || ! have "${PG_CONFIG:-pg_config}"; then
+    [ -x "$PG_LIB/bin/postgres" ] || echo "postgresql-$PG_MAJOR"
+    [ -f "/usr/include/postgresql/$PG_MAJOR/server/postgres.h" ] || echo "postgresql-server-dev-$PG_MAJOR"
+  fi
   if [ "$purpose" = test ]; then
     [ -f "$extensions/pgtap.control" ] || echo "postgresql-$PG_MAJOR-pgtap"
     [ -f "$extensions/plpgsql_check.control" ] || echo "postgresql-$PG_MAJOR-plpgsql-check"
@@ -77,7 +84,7 @@ install_packages() {
 }
 
 install_cargo_pgrx() {
-  if [ "$(cargo pgrx --version 2>/dev/null)" != "cargo-pgrx $PGRX_VERSION" ]; then
+  if ! has_cargo_pgrx; then
     step "building cargo-pgrx $PGRX_VERSION (a few minutes, once)"
     cargo install cargo-pgrx --version "$PGRX_VERSION" --locked --root "$DEV/tools"
   fi

@@ -231,7 +231,10 @@ case $command in
     fi
     mkdir -p "$STATE"
     # One at a time; what is started does not inherit the lock.
-    exec flock --close "$STATE/lock" "$0" locked-start "$STATE"
+    flock --close "$STATE/lock" "$0" locked-start "$STATE"
+    if [ "$command" = up ]; then
+      step "running: API http://127.0.0.1:$API_PORT, database 127.0.0.1:$DB_PORT; ${STATE#"$ROOT"/}/env tells the rest"
+    fi
     ;;
   locked-start) start ;;
   down) stop ;;

@@ -39,11 +39,10 @@ begin
       detail = jsonb_build_object('status', status, 'headers', jsonb_strip_nulls(jsonb_build_object(
         'X-Request-Id', full_details ->> 'request_id', 'Retry-After', retry_after::text)))::text;
   end if;
-  raise exception using
-    errcode = 'PT' || status,
-    message = message,
-    detail = jsonb_build_object('code', code) || full_details,
-    hint = coalesce(hint, '');
+  if hint is null then
+    raise exception using errcode = 'PT' || status, message = message, detail = jsonb_build_object('code', code) || full_details;
+  end if;
+  raise exception using errcode = 'PT' || status, message = message, detail = jsonb_build_object('code', code) || full_details, hint = hint;
 end
 $$;
 comment on function analytics_private.raise_error(text, text, text, jsonb, integer) is

@@ -22,6 +22,7 @@ create table if not exists analytics.users (
   language varchar(10) not null default 'en',
   data_analytics_enabled boolean not null default true,
   default_workspace_id uuid,
+  banned_until timestamptz,
   last_login timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -39,9 +40,10 @@ create index if not exists users_created_at on analytics.users (created_at);
 alter table analytics.users enable row level security;
 comment on table analytics.users is 'accounts, mirrored from auth.users by trigger; a deleted account leaves a tombstone without personal data';
 comment on column analytics.users.status is 'active, inactive, suspended, pending or deleted; only an active user sees and does anything';
+comment on column analytics.users.banned_until is 'as in auth.users; until then the user counts as not active';
 comment on column analytics.users.default_workspace_id is 'the workspace that is meant when a call names none';
 
--- S0's auth_users, from the mirror: reading auth.users itself would take a definer that only a superuser could own.
+-- The bridge to the auth system, from the mirror: reading auth.users itself would take a definer that only a superuser could own.
 create or replace view analytics.auth_users with (security_invoker = true) as
   select u.id, u.email, u.created_at, u.updated_at, u.last_login as last_sign_in_at
   from analytics.users u
@@ -293,7 +295,7 @@ declare
   meta constant jsonb := case when jsonb_typeof(account -> 'raw_user_meta_data') = 'object' then account -> 'raw_user_meta_data' else '{}' end;
   called constant text := nullif(btrim(left(coalesce(meta ->> 'full_name', meta ->> 'name', ''), 255)), '');
   address constant text := left(account ->> 'email', 255);
-  banned constant boolean := coalesce((account ->> 'banned_until')::timestamptz > now(), false);
+  banned_until constant timestamptz := (account ->> 'banned_until')::timestamptz;
   is_new boolean;
   home uuid;
 begin
@@ -302,18 +304,16 @@ begin
     return;
   end if;
 
-  insert into analytics.users as u (id, email, auth_provider, email_verified, is_anonymous, status, last_login, created_at)
+  insert into analytics.users as u (id, email, auth_provider, email_verified, is_anonymous, banned_until, last_login, created_at)
   values (account_id, address, left(coalesce(account -> 'raw_app_meta_data' ->> 'provider', 'email'), 50),
           account ->> 'email_confirmed_at' is not null, coalesce((account ->> 'is_anonymous')::boolean, false),
-          case when banned then 'suspended' else 'active' end,
-          (account ->> 'last_sign_in_at')::timestamptz, coalesce((account ->> 'created_at')::timestamptz, now()))
+          banned_until, (account ->> 'last_sign_in_at')::timestamptz, coalesce((account ->> 'created_at')::timestamptz, now()))
   on conflict (id) do update set
     email = excluded.email,
     auth_provider = excluded.auth_provider,
     email_verified = excluded.email_verified,
     is_anonymous = excluded.is_anonymous,
-    -- A ban suspends; lifting it does not overrule an operator's own suspension.
-    status = case when banned and u.status = 'active' then 'suspended' else u.status end,
+    banned_until = excluded.banned_until,
     last_login = coalesce(excluded.last_login, u.last_login)
   where u.status <> 'deleted'
   returning xmax = 0 into is_new;
@@ -369,7 +369,7 @@ begin
   delete from analytics.user_profile_access a where a.user_id = dead;
   update analytics.users u set
     status = 'deleted', deleted_at = now(), email = null, username = null, phone_number = null, preferences = '{}',
-    notification_preferences = '{}', default_workspace_id = null, email_verified = false, last_login = null
+    notification_preferences = '{}', default_workspace_id = null, email_verified = false, last_login = null, banned_until = null
   where u.id = dead;
   perform analytics_private.write_audit('user.deleted', 'user', dead);
 end

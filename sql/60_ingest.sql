@@ -136,11 +136,13 @@ $$;
 create or replace trigger profile_posts_move_children after update of profile_id on analytics.profile_posts
   for each row when (old.profile_id is distinct from new.profile_id) execute function analytics_private.move_post_children();
 
+-- Everything here is found by a key. The planner, who takes the JSON for a hundred rows and young tables for empty ones,
+-- would rather scan, and keep to it until the next ANALYZE.
 create or replace function analytics_private.store_instagram(document jsonb, payload json, seen_at timestamptz, subject text)
-returns uuid language plpgsql set search_path = '' as $$
+returns uuid language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   kind constant text := document ->> 'kind';
-  facts constant jsonb := document -> 'profile';
+  facts jsonb := document -> 'profile';
   subject_id constant text := facts ->> 'instagram_user_id';
   subject_name text := facts ->> 'username';
   named text[];
@@ -161,6 +163,8 @@ begin
     end if;
   end if;
 
+  -- Shared among all who store; erase_person() takes it alone.
+  perform pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('analytics erasure', 0));
   if exists (select from analytics_private.erased_people) then
     if analytics_private.is_erased(subject_name, subject_id) then
       perform analytics_private.raise_error('FORBIDDEN', 'this person was removed on request');
@@ -169,6 +173,7 @@ begin
     where analytics_private.is_erased(n, n);
     if named is not null then
       document := analytics_private.document_without(document, named);
+      facts := document -> 'profile';
       keep_payload := false;
     end if;
   end if;
@@ -291,7 +296,7 @@ declare
   stored record;
 begin
   select r.id, r.captured_at into stored from analytics_private.raw_payloads r
-  where r.digest = payload_digest and r.profile_id is not distinct from target;
+  where r.digest = payload_digest and (r.profile_id = target or target is null and r.profile_id is null);
   if found then
     if seen_at > stored.captured_at then
       update analytics_private.raw_payloads r set captured_at = seen_at where r.id = stored.id;
@@ -310,14 +315,16 @@ end
 $$;
 
 create or replace function analytics_private.store_posts(document jsonb, seen_at timestamptz, target uuid, target_instagram_id text, followers bigint)
-returns void language sql set search_path = '' as $$
+returns void language plpgsql set search_path = '' as $$
+#variable_conflict use_column
+begin
   -- A collaboration belongs to its owner as soon as the owner's own timeline shows it, be that an older capture.
   update analytics.profile_posts p set profile_id = target
-  from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, owner_id text)
-  where p.instagram_post_id = x.instagram_post_id and x.owner_id = target_instagram_id and p.profile_id <> target;
+  where p.profile_id <> target and p.instagram_post_id = any (array(
+    select x ->> 'instagram_post_id' from jsonb_array_elements(document -> 'posts') x where x ->> 'owner_id' = target_instagram_id));
 
   with incoming as materialized (
-    select x.*, coalesce(target, o.id) as profile_id
+    select x.*, coalesce(target, (select o.id from analytics.profiles o where o.instagram_user_id = x.owner_id)) as profile_id
     from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, shortcode text, owner_id text, owner_username text,
         media_type text, product_type text, is_video boolean, is_carousel boolean, carousel_media_count bigint, display_url text,
         thumbnail_src text, video_url text, video_view_count bigint, video_play_count bigint, video_duration double precision,
@@ -326,8 +333,7 @@ returns void language sql set search_path = '' as $$
         is_pinned boolean, is_paid_partnership boolean, location_name text, location_id text, taken_at_timestamp bigint,
         posted_at timestamptz, sidecar_children jsonb, tagged_users jsonb, coauthor_producers jsonb, hashtags text[], mentions text[],
         mention_contexts jsonb)
-      left join analytics.profiles o on target is null and o.instagram_user_id = x.owner_id
-    where x.posted_at is not null and coalesce(target, o.id) is not null
+    where x.posted_at is not null
   ), stored (id, profile_id, instagram_post_id, posted_at) as (
     insert into analytics.profile_posts as p (instagram_post_id, profile_id, shortcode, owner_id, owner_username, media_type, product_type,
       is_video, is_carousel, carousel_media_count, display_url, thumbnail_src, video_url, video_view_count, video_play_count, video_duration,
@@ -341,6 +347,7 @@ returns void language sql set search_path = '' as $$
       i.like_and_view_counts_disabled, i.viewer_can_reshare, i.is_pinned, i.is_paid_partnership, left(i.location_name, 255), left(i.location_id, 50), i.taken_at_timestamp,
       i.posted_at, i.sidecar_children, i.tagged_users, i.coauthor_producers, coalesce(i.hashtags, '{}'), coalesce(i.mentions, '{}'), seen_at
     from incoming i
+    where i.profile_id is not null
     on conflict on constraint profile_posts_instagram_post_id_key do update set
       profile_id = case when target is null then excluded.profile_id else p.profile_id end,
       shortcode = excluded.shortcode,
@@ -375,14 +382,15 @@ returns void language sql set search_path = '' as $$
       cross join lateral jsonb_to_recordset(i.mention_contexts) as m (mentioned_username text, mention_type text, mention_context text)
     where m.mentioned_username is not null
   ), withdrawn as (
-    delete from analytics.mentions g using stored s
-    where g.post_id = s.id and not exists (
+    delete from analytics.mentions g
+    where g.post_id = any (array(select s.id from stored s)) and not exists (
       select from wanted w where w.post_id = g.post_id and w.mentioned_username = g.mentioned_username and w.mention_type = g.mention_type)
   )
   insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
   select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
   on conflict on constraint mentions_once do update set mention_context = excluded.mention_context, mentioned_at = excluded.mentioned_at
-  where (mentions.mention_context, mentions.mentioned_at) is distinct from (excluded.mention_context, excluded.mentioned_at)
+  where (mentions.mention_context, mentions.mentioned_at) is distinct from (excluded.mention_context, excluded.mentioned_at);
+end
 $$;
 
 -- Comments come in pages of one post and as previews below the posts of a timeline; a page may not name its post.
@@ -391,13 +399,17 @@ language plpgsql set search_path = '' as $$
 declare
   scored uuid[];
 begin
-  with incoming as materialized (
-    select distinct on (p.id, c.comment_id) p.id as post_id, c.*
+  with said as materialized (
+    select c.*, case when c.post_instagram_id is null then coalesce(c.post_shortcode, subject) end as shortcode
     from jsonb_to_recordset(document -> 'comments') as c (comment_id text, post_instagram_id text, post_shortcode text, positive double precision,
-        negative double precision, neutral double precision, compound double precision)
-      join analytics.profile_posts p on p.instagram_post_id = c.post_instagram_id
-        or (c.post_instagram_id is null and p.shortcode = coalesce(c.post_shortcode, subject))
+      negative double precision, neutral double precision, compound double precision)
     where c.comment_id is not null
+  ), known as materialized (
+    select p.id, p.instagram_post_id, p.shortcode from analytics.profile_posts p
+    where p.instagram_post_id = any (array(select s.post_instagram_id from said s)) or p.shortcode = any (array(select s.shortcode from said s))
+  ), incoming as materialized (
+    select distinct on (k.id, s.comment_id) k.id as post_id, s.*
+    from said s join known k on k.instagram_post_id = s.post_instagram_id or k.shortcode = s.shortcode
   ), stored as (
     insert into analytics_private.comment_scores (post_id, comment_id, positive, negative, neutral, compound)
     select i.post_id, i.comment_id, i.positive, i.negative, i.neutral, i.compound from incoming i
@@ -411,7 +423,7 @@ begin
     overall_sentiment, comments_analyzed)
   select p.id, p.profile_id, avg(c.positive), avg(c.negative), avg(c.neutral), avg(c.compound), analytics.sentiment_label(avg(c.compound)), count(*)
   from analytics.profile_posts p join analytics_private.comment_scores c on c.post_id = p.id
-  where p.id = any (scored)
+  where p.id = any (scored) and c.post_id = any (scored)
   group by p.id
   on conflict on constraint comment_sentiment_post_key do update set
     positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
@@ -424,12 +436,15 @@ $$;
 comment on function analytics_private.store_comments(jsonb, text) is 'scores of comments whose post is known, counted once each; returns the profile of the first post, null when no post is known';
 
 create or replace function analytics_private.recent_engagement(profile uuid) returns double precision
-language sql stable set search_path = '' as $$
-  select avg(r.rate) from (
-    select p.engagement_rate_by_followers as rate from analytics.profile_posts p
-    where p.profile_id = profile and p.engagement_rate_by_followers is not null
-    order by p.posted_at desc, p.id desc limit 12
-  ) r
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select avg(r.rate) from (
+      select p.engagement_rate_by_followers as rate from analytics.profile_posts p
+      where p.profile_id = profile and p.engagement_rate_by_followers is not null
+      order by p.posted_at desc, p.id desc limit 12
+    ) r);
+end
 $$;
 comment on function analytics_private.recent_engagement(uuid) is 'percent: mean engagement rate by followers of the 12 newest posts whose rate is known';
 

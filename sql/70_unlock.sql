@@ -30,6 +30,7 @@ begin
   select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
   from analytics.profiles p where p.username = name;
   if not found then
+    perform pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('analytics erasure', 0));
     if exists (select from analytics_private.erased_people) and analytics_private.is_erased(name) then
       return jsonb_build_object('username', name, 'profile_id', null, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
         'window', null, 'reason', jsonb_build_object('code', 'FORBIDDEN', 'message', 'this person was removed on request'));

@@ -220,6 +220,9 @@ declare
 begin
   if length(wish) > 200 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a query has at most 200 characters', null, '{"field": "query"}');
+  elsif length(search_profiles.filters) > 4096 then
+    -- Also keeps brackets within brackets from using up the server's stack.
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'filters have at most 4096 characters', null, '{"field": "filters"}');
   end if;
   begin
     wanted := coalesce(nullif(btrim(search_profiles.filters), ''), '{}')::jsonb;

@@ -6,7 +6,8 @@ declare
   verdict record;
   handle text;
   id_known text := nullif(btrim(erase_person.instagram_user_id), '');
-  profile analytics.profiles;
+  profiles analytics.profiles[];
+  doomed uuid[];
   names text[];
   counts jsonb := '{}'::jsonb;
   n bigint;
@@ -19,19 +20,29 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', verdict.problem, verdict.hint, '{"field": "username"}');
   end if;
   handle := verdict.username;
-  select p.* into profile from analytics.profiles p
-  where p.username = handle or p.instagram_user_id = id_known order by p.instagram_user_id = id_known desc nulls last limit 1 for update;
-  id_known := coalesce(id_known, profile.instagram_user_id);
-  names := array(select distinct x from unnest(array[handle, profile.username, id_known] || coalesce(profile.former_usernames, '{}')) as x where x is not null);
+  -- Whoever is storing an answer holds this lock shared: what he brings is there before the removal, or meets the list.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics erasure', 0));
+  id_known := coalesce(id_known, (select p.instagram_user_id from analytics.profiles p where p.username = handle));
+  -- The name may be known in one row and the id in another.
+  profiles := array(select p from analytics.profiles p where p.username = handle or p.instagram_user_id = id_known order by p.id for update);
+  if exists (select from unnest(profiles) p where p.instagram_user_id <> id_known) then
+    perform analytics_private.raise_error('CONFLICT', 'this name belongs to an account with another id', 'remove by the name alone, or by the id with the name last seen with it');
+  end if;
+  doomed := array(select p.id from unnest(profiles) p);
+  -- A former name that somebody else has now is his.
+  names := array(
+    select handle union select id_known where id_known is not null union select p.username from unnest(profiles) p where p.username is not null
+    union select f from unnest(profiles) p, unnest(p.former_usernames) f
+          where not exists (select from analytics.profiles o where o.username = f and o.id <> all (doomed)));
 
-  -- First the door is closed, so that an answer arriving meanwhile is refused or stripped.
+  -- First the door is closed, so that an answer that arrives later is refused or stripped.
   insert into analytics_private.erased_people (subject_hash)
   select analytics_private.subject_hash(case when x = id_known then 'id' else 'username' end, x) from unnest(names) as x
   on conflict do nothing;
 
   -- Payloads that name the person, of whichever profile; what was derived from them about others stays.
   delete from analytics_private.raw_payloads r
-  where r.profile_id = profile.id or lower(r.subject) = any (names) or analytics_private.names_people(r.payload::text, names);
+  where r.profile_id = any (doomed) or lower(r.subject) = any (names) or analytics_private.names_people(r.payload::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('raw_payloads', n);
   delete from analytics.mentions m where m.mentioned_username = any (names);
@@ -41,41 +52,56 @@ begin
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('related_profiles', n);
   delete from analytics.user_searches s
-  where s.instagram_username = any (names) or s.profile_id = profile.id or ltrim(lower(s.search_query), '@') = any (names);
+  where s.instagram_username = any (names) or s.profile_id = any (doomed)
+     or string_to_array(lower(s.search_query), ' ') && names or analytics_private.names_people(s.search_query, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('user_searches', n);
   delete from analytics_private.jobs j where j.payload ->> 'username' = any (names) or j.payload ->> 'instagram_user_id' = any (names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('jobs', n);
-  delete from analytics.profile_posts p where p.owner_username = any (names) or p.owner_id = any (names) or p.profile_id = profile.id;
+  delete from analytics.profile_posts p where p.owner_username = any (names) or p.owner_id = any (names) or p.profile_id = any (doomed);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profile_posts', n);
   update analytics.profile_posts p set
     caption = analytics_private.redact_people(p.caption, names),
     accessibility_caption = analytics_private.redact_people(p.accessibility_caption, names),
     mentions = array(select x from unnest(p.mentions) with ordinality as t (x, o) where x <> all (names) order by o),
-    tagged_users = (select jsonb_agg(x order by o) from jsonb_array_elements(p.tagged_users) with ordinality as t (x, o)
-                    where not analytics_private.names_people(x::text, names)),
-    coauthor_producers = (select jsonb_agg(x order by o) from jsonb_array_elements(p.coauthor_producers) with ordinality as t (x, o)
-                          where not analytics_private.names_people(x::text, names))
+    tagged_users = case when p.tagged_users is not null then (
+      select coalesce(jsonb_agg(x order by o), '[]') from jsonb_array_elements(p.tagged_users) with ordinality as t (x, o)
+      where not analytics_private.names_people(x::text, names)) end,
+    coauthor_producers = case when p.coauthor_producers is not null then (
+      select coalesce(jsonb_agg(x order by o), '[]') from jsonb_array_elements(p.coauthor_producers) with ordinality as t (x, o)
+      where not analytics_private.names_people(x::text, names)) end
   where p.mentions && names or analytics_private.names_people(p.caption, names) or analytics_private.names_people(p.accessibility_caption, names)
      or analytics_private.names_people(p.tagged_users::text, names) or analytics_private.names_people(p.coauthor_producers::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('posts_of_others', n);
   update analytics.mentions m set mention_context = analytics_private.redact_people(m.mention_context, names)
   where analytics_private.names_people(m.mention_context, names);
-  update analytics.profiles p set biography = analytics_private.redact_people(p.biography, names)
-  where p.id is distinct from profile.id and analytics_private.names_people(p.biography, names);
-  delete from analytics.profiles p where p.id = profile.id;
+  update analytics.profiles p set
+    full_name = analytics_private.redact_people(p.full_name, names),
+    biography = analytics_private.redact_people(p.biography, names),
+    external_url = analytics_private.redact_people(p.external_url, names),
+    bio_links = analytics_private.redact_people(p.bio_links::text, names)::jsonb,
+    former_usernames = array(select f from unnest(p.former_usernames) with ordinality as t (f, o) where f <> all (names) order by o)
+  where p.id <> all (doomed)
+    and (p.former_usernames && names
+      or analytics_private.names_people(concat_ws(' ', p.full_name, p.biography, p.external_url, p.bio_links::text), names));
+  update analytics.creator_metadata c set brand_mentions = null where analytics_private.names_people(c.brand_mentions::text, names);
+  update analytics.user_favorites f set
+    notes = analytics_private.redact_people(f.notes, names),
+    tags = array(select t from unnest(f.tags) with ordinality as x (t, o) where ltrim(lower(t), '@') <> all (names) order by o)
+  where analytics_private.names_people(f.notes, names) or exists (select from unnest(f.tags) t where ltrim(lower(t), '@') = any (names));
+  delete from analytics.profiles p where p.id = any (doomed);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profiles', n);
-  perform analytics_private.write_audit('person.erased', 'profile', profile.id, jsonb_build_object('reason', reason, 'removed', counts));
+  perform analytics_private.write_audit('person.erased', 'profile', doomed[1], jsonb_build_object('reason', reason, 'removed', counts));
   return counts;
 end
 $$;
 comment on function analytics_private.erase_person(text, text, text) is
 $$removes an observed person everywhere and for good (operators)
-Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's @handle in texts of others becomes @[removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR.
+Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's @handle in texts of others becomes @[removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR, CONFLICT (the name belongs to another id).
 Example: select analytics_private.erase_person('someone', 'case 4711')$$;
 
 create or replace function analytics_private.maintain() returns jsonb

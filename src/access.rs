@@ -2,8 +2,8 @@
 
 use analytics_domain::access::is_open;
 use pgrx::datum::Uuid;
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 use crate::identity::with_caller;
 use crate::pg::plan::Lookup;
@@ -29,7 +29,8 @@ fn may_read_profile(profile_id: Uuid) -> bool {
         if let Some(known) = caller.windows.get(&profile) {
             return *known;
         }
-        let verdict = find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, session::statement_started()));
+        let verdict =
+            find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, session::statement_started()));
         if caller.windows.len() >= REMEMBERED_WINDOWS {
             caller.windows.clear();
         }

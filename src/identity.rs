@@ -32,15 +32,15 @@ const CLAIMS: &std::ffi::CStr = c"request.jwt.claims";
 
 thread_local! {
     static USER_BY_ID: Lookup = const { Lookup::new(
-        c"select u.id, u.status operator(pg_catalog.=) 'active' from analytics.users u where u.id operator(pg_catalog.=) $1",
+        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.statement_timestamp()) from analytics.users u where u.id operator(pg_catalog.=) $1",
         &[pg_sys::UUIDOID],
     ) };
     static USER_BY_FIREBASE: Lookup = const { Lookup::new(
-        c"select u.id, u.status operator(pg_catalog.=) 'active' from analytics_private.user_private p join analytics.users u on u.id operator(pg_catalog.=) p.user_id where p.firebase_uid operator(pg_catalog.=) $1::pg_catalog.varchar",
+        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.statement_timestamp()) from analytics_private.user_private p join analytics.users u on u.id operator(pg_catalog.=) p.user_id where p.firebase_uid operator(pg_catalog.=) $1::pg_catalog.varchar",
         &[pg_sys::TEXTOID],
     ) };
     static USER_BY_LOGIN: Lookup = const { Lookup::new(
-        c"select u.id, u.status operator(pg_catalog.=) 'active' from analytics_private.db_logins l join analytics.users u on u.id operator(pg_catalog.=) l.user_id where l.login operator(pg_catalog.=) $1::pg_catalog.name",
+        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.statement_timestamp()) from analytics_private.db_logins l join analytics.users u on u.id operator(pg_catalog.=) l.user_id where l.login operator(pg_catalog.=) $1::pg_catalog.name",
         &[pg_sys::TEXTOID],
     ) };
     static WORKSPACES: Lookup = const { Lookup::new(
@@ -70,9 +70,7 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
     let claims = session::setting(CLAIMS);
     CALLER.with_borrow_mut(|cached| {
         let valid = cached.as_ref().is_some_and(|caller| {
-            Some(caller.key) == key
-                && caller.session_user == session_user
-                && caller.claims.as_deref() == claims
+            Some(caller.key) == key && caller.session_user == session_user && caller.claims.as_deref() == claims
         });
         if !valid {
             // Forgotten first: should the look-up raise, no older answer may survive it.
@@ -98,7 +96,8 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
 fn resolve(session_user: pg_sys::Oid, claims: Option<&std::ffi::CStr>) -> (Option<Uuid>, Option<Uuid>) {
     let login = session::role_name(session_user);
     if is_gateway(session_user, &login) {
-        let subject = claims.and_then(|text| text.to_str().ok()).and_then(Claims::parse).and_then(|claims| claims.subject());
+        let subject =
+            claims.and_then(|text| text.to_str().ok()).and_then(Claims::parse).and_then(|claims| claims.subject());
         match subject {
             Some(Subject::User(id)) => {
                 USER_BY_ID.with(|lookup| find_user(lookup, Uuid::from_bytes(*id.as_bytes()).into_datum()))

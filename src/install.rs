@@ -61,6 +61,16 @@ fn install() -> TableIterator<'static, (name!(file, String), name!(status, Strin
     TableIterator::new(session::with_settings(&settings, apply_missing_files))
 }
 
+extension_sql!(
+    r"
+comment on function install() is
+$$makes the tables, policies and functions of this extension, and what Supabase would bring where that is missing
+Returns a row per file: applied, present (nothing to do) or repaired (the extension had been dropped and made anew). Safe to call again. For the role that created the extension. Errors: 55000 when a file was applied with other content.$$;
+",
+    name = "install_comment",
+    requires = [install]
+);
+
 fn apply_missing_files() -> Vec<(String, String)> {
     // One installer at a time; the second finds everything applied.
     run("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics install', 0))", "the lock");
@@ -164,7 +174,8 @@ fn run(sql: &str, what: &str) {
     })
     .catch_others(|caught| match caught {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-            let mut told = ErrorReport::new(report.sql_error_code(), format!("{what}: {}", report.message()), "install");
+            let mut told =
+                ErrorReport::new(report.sql_error_code(), format!("{what}: {}", report.message()), "install");
             if let Some(detail) = report.detail() {
                 told = told.set_detail(detail);
             }

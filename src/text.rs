@@ -22,7 +22,10 @@ fn uuidv7() -> pgrx::datum::Uuid {
 #[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
 fn check_username(
     input: Option<&str>,
-) -> TableIterator<'static, (name!(username, Option<String>), name!(problem, Option<String>), name!(hint, Option<String>))> {
+) -> TableIterator<
+    'static,
+    (name!(username, Option<String>), name!(problem, Option<String>), name!(hint, Option<String>)),
+> {
     TableIterator::once(match username::normalize_username(input.unwrap_or_default()) {
         Ok(handle) => (Some(handle), None, None),
         Err(refusal) => (None, Some(refusal.to_string()), Some(refusal.hint().to_string())),
@@ -33,11 +36,11 @@ extension_sql!(
     r"
 comment on function extract_mentions(text) is
 $$the handles a text mentions with @, lower case, each once, in order of appearance
-By Instagram's rules: letters, digits, _ and . up to 30; an e-mail address mentions nobody.
+By Instagram's rules: letters, digits, _ and . up to 30; an e-mail address mentions nobody. Reads the first MiB of the text, gives at most 1000.
 Example: select analytics.extract_mentions('with @NatGeo and @nasa.') = array['natgeo', 'nasa']$$;
 comment on function extract_hashtags(text) is
 $$the hashtags of a text without #, lower case, each once, in order of appearance
-Unicode letters, marks, digits and _; at least one of them no digit.
+Unicode letters, marks, digits, _ and emoji; at least one of them no digit. Reads the first MiB of the text, gives at most 1000.
 Example: select analytics.extract_hashtags('#Paris in #été, no #1') = array['paris', 'été']$$;
 comment on function uuidv7() is
 $$a new time-ordered UUID (version 7), later ones sort after earlier ones of the same backend

@@ -7,11 +7,23 @@ use serde_json::Value;
 /// What stands where a handle stood.
 const REMOVED: &str = "[removed]";
 
-/// Everybody the document names, by handle (lower case) and by id.
+/// Texts in which somebody may be named.
+const PROFILE_TEXTS: [&str; 3] = ["full_name", "biography", "external_url"];
+const LINK_TEXTS: [&str; 2] = ["title", "url"];
+const POST_TEXTS: [&str; 2] = ["caption", "accessibility_caption"];
+
+/// Everybody the document names, by handle (lower case) and by id; in texts, whatever could be a handle.
 pub fn people(document: &Value) -> Vec<String> {
     let mut names = BTreeSet::new();
+    if let Some(profile) = document.get("profile") {
+        collect_handles(profile, &PROFILE_TEXTS, &mut names);
+        for link in list(profile, "bio_links") {
+            collect_handles(link, &LINK_TEXTS, &mut names);
+        }
+    }
     for post in list(document, "posts") {
         collect(post, &["owner_username", "owner_id"], &mut names);
+        collect_handles(post, &POST_TEXTS, &mut names);
         for field in ["tagged_users", "coauthor_producers"] {
             for person in list(post, field) {
                 collect(person, &["username", "id"], &mut names);
@@ -22,11 +34,7 @@ pub fn people(document: &Value) -> Vec<String> {
         }
     }
     for related in list(document, "related") {
-        collect(
-            related,
-            &["related_username", "related_instagram_user_id"],
-            &mut names,
-        );
+        collect(related, &["related_username", "related_instagram_user_id"], &mut names);
     }
     names.into_iter().collect()
 }
@@ -34,39 +42,23 @@ pub fn people(document: &Value) -> Vec<String> {
 /// The document without these people: their posts and every reference to them gone, their handles in texts replaced.
 pub fn without(mut document: Value, people: &[String]) -> Value {
     let gone = |value: &Value, field: &str| {
-        value
-            .get(field)
-            .and_then(Value::as_str)
-            .is_some_and(|name| is_one_of(name, people))
+        value.get(field).and_then(Value::as_str).is_some_and(|name| is_one_of(name, people))
     };
-    retain(&mut document, "posts", |post| {
-        !gone(post, "owner_username") && !gone(post, "owner_id")
-    });
+    retain(&mut document, "posts", |post| !gone(post, "owner_username") && !gone(post, "owner_id"));
     retain(&mut document, "related", |related| {
         !gone(related, "related_username") && !gone(related, "related_instagram_user_id")
     });
     if let Some(posts) = document.get_mut("posts").and_then(Value::as_array_mut) {
         for post in posts {
             for field in ["tagged_users", "coauthor_producers"] {
-                retain(post, field, |person| {
-                    !gone(person, "username") && !gone(person, "id")
-                });
+                retain(post, field, |person| !gone(person, "username") && !gone(person, "id"));
             }
-            retain(post, "mentions", |name| {
-                !name
-                    .as_str()
-                    .is_some_and(|name| is_one_of(name, people))
-            });
-            retain(post, "mention_contexts", |mention| {
-                !gone(mention, "mentioned_username")
-            });
-            for field in ["caption", "accessibility_caption"] {
+            retain(post, "mentions", |name| !name.as_str().is_some_and(|name| is_one_of(name, people)));
+            retain(post, "mention_contexts", |mention| !gone(mention, "mentioned_username"));
+            for field in POST_TEXTS {
                 redact_field(post, field, people);
             }
-            if let Some(contexts) = post
-                .get_mut("mention_contexts")
-                .and_then(Value::as_array_mut)
-            {
+            if let Some(contexts) = post.get_mut("mention_contexts").and_then(Value::as_array_mut) {
                 for context in contexts {
                     redact_field(context, "mention_context", people);
                 }
@@ -74,7 +66,14 @@ pub fn without(mut document: Value, people: &[String]) -> Value {
         }
     }
     if let Some(profile) = document.get_mut("profile") {
-        redact_field(profile, "biography", people);
+        for field in PROFILE_TEXTS {
+            redact_field(profile, field, people);
+        }
+        for link in profile.get_mut("bio_links").and_then(Value::as_array_mut).into_iter().flatten() {
+            for field in LINK_TEXTS {
+                redact_field(link, field, people);
+            }
+        }
     }
     document
 }
@@ -105,6 +104,14 @@ pub fn names(text: &str, people: &[String]) -> bool {
     })
 }
 
+/// The words of these texts that stand where a handle does, after `@` or `/`.
+fn collect_handles(value: &Value, fields: &[&str], names: &mut BTreeSet<String>) {
+    for text in fields.iter().filter_map(|field| value.get(field).and_then(Value::as_str)) {
+        let handles = words(text).filter(|(start, _)| text[..*start].ends_with(['@', '/']));
+        names.extend(handles.map(|(_, handle)| handle.to_lowercase()));
+    }
+}
+
 /// Runs of characters that a handle may have, without the full stop that ends a sentence, and where each begins.
 fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_handle = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
@@ -122,11 +129,7 @@ fn is_one_of(word: &str, people: &[String]) -> bool {
 }
 
 fn list<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn collect(value: &Value, fields: &[&str], names: &mut BTreeSet<String>) {
@@ -179,10 +182,7 @@ mod tests {
         let left = without(document(), &["gone".to_owned(), "7".to_owned()]);
         assert!(!people(&left).iter().any(|person| person == "gone" || person == "7"));
         assert_eq!(left["posts"].as_array().map(Vec::len), Some(1));
-        assert_eq!(
-            left["posts"][0]["caption"],
-            "with @[removed], @goner and @stays"
-        );
+        assert_eq!(left["posts"][0]["caption"], "with @[removed], @goner and @stays");
         assert_eq!(left["posts"][0]["mentions"], json!(["goner", "stays"]));
         assert_eq!(left["profile"]["biography"], "friend of @[removed].");
         assert!(!left.to_string().to_lowercase().contains("@gone\""));
@@ -203,6 +203,22 @@ mod tests {
         assert!(names(r#"{"username": "ann"}"#, &gone));
         assert!(names(r#"{"id":"77"}"#, &gone));
         assert!(!names(r#"{"title":"ann of 77","count":77}"#, &gone));
+    }
+
+    #[test]
+    fn who_stands_in_a_text_alone_is_found_and_taken_out() {
+        let document = json!({
+            "profile": { "full_name": "Host", "biography": "by @Gone.One, e-mail host@example.com", "external_url": "https://instagram.com/gone.two/",
+                         "bio_links": [{ "title": "see @gone.three", "url": "https://instagram.com/gone.four" }] },
+            "posts": [{ "accessibility_caption": "photo shared with @gone.five" }]
+        });
+        let named = people(&document);
+        let gone = ["gone.one", "gone.two", "gone.three", "gone.four", "gone.five"].map(str::to_owned);
+        for name in &gone {
+            assert!(named.contains(name), "{name} is missing");
+        }
+        let left = without(document, &gone).to_string();
+        assert!(!left.to_lowercase().contains("gone"), "{left}");
     }
 
     #[test]

@@ -17,13 +17,7 @@ pub fn influence_score(
         part(followers as f64 / 1_000_000.0, 3.0)
             + if is_verified == Some(true) { 2.0 } else { 0.0 }
             + if is_business_account == Some(true) { 1.0 } else { 0.0 }
-            + part(
-                engagement_rate_by_followers
-                    .filter(|rate| rate.is_finite())
-                    .unwrap_or(0.0)
-                    / 10.0,
-                2.0,
-            )
+            + part(engagement_rate_by_followers.filter(|rate| rate.is_finite()).unwrap_or(0.0) / 10.0, 2.0)
             + part(posts.unwrap_or(0) as f64 / 100.0, 2.0),
     )
 }
@@ -34,13 +28,7 @@ mod tests {
 
     #[test]
     fn every_part_is_capped() {
-        let most = influence_score(
-            Some(i64::MAX),
-            Some(true),
-            Some(true),
-            Some(1e300),
-            Some(i64::MAX),
-        );
+        let most = influence_score(Some(i64::MAX), Some(true), Some(true), Some(1e300), Some(i64::MAX));
         assert_eq!(most, Some(10.0));
     }
 
@@ -52,18 +40,12 @@ mod tests {
 
     #[test]
     fn unknown_followers_give_no_score() {
-        assert_eq!(
-            influence_score(None, Some(true), Some(true), Some(5.0), Some(50)),
-            None
-        );
+        assert_eq!(influence_score(None, Some(true), Some(true), Some(5.0), Some(50)), None);
         assert_eq!(influence_score(Some(-1), None, None, None, None), None);
     }
 
     #[test]
     fn a_rate_that_is_no_number_adds_nothing() {
-        assert_eq!(
-            influence_score(Some(0), None, None, Some(f64::NAN), None),
-            Some(0.0)
-        );
+        assert_eq!(influence_score(Some(0), None, None, Some(f64::NAN), None), Some(0.0));
     }
 }

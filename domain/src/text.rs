@@ -18,6 +18,9 @@ pub const MAX_HASHTAG: usize = 255;
 /// Characters of the longest mention context.
 pub const MAX_CONTEXT: usize = 120;
 
+/// Bytes of a text that are read, two hundred times what a caption may have: bounds the time of one call.
+pub const MAX_TEXT: usize = 1 << 20;
+
 /// How far back from a sign its word is searched for a dot. Keeps the search linear.
 const LOOK_BACK: usize = 100;
 
@@ -28,7 +31,7 @@ const LOOK_BACK: usize = 100;
 /// underscore (an e-mail address); a name directly followed by `@` (a fediverse address) or by an accented letter (a
 /// word that cannot be a username); a name in the path of an address on the web (`tiktok.com/@name`).
 pub fn extract_mentions(text: &str) -> Vec<String> {
-    distinct(mentions(text).map(|(_, name)| name.to_ascii_lowercase()))
+    distinct(mentions(beginning(text)).map(|(_, name)| name.to_ascii_lowercase()))
 }
 
 /// Hashtags of the text, normalised to NFC.
@@ -38,16 +41,19 @@ pub fn extract_mentions(text: &str) -> Vec<String> {
 /// `&` (`&#39;` is an apostrophe in HTML), or in the path of an address on the web. Pictographs count as emoji; © ® ™ ‼
 /// ⁉ and arrows do not, being signs in running text.
 pub fn extract_hashtags(text: &str) -> Vec<String> {
-    distinct(hashtags(text).filter(|tag| tag.chars().take(MAX_HASHTAG + 1).count() <= MAX_HASHTAG).map(|tag| {
-        let lower = tag.nfc().collect::<String>().to_lowercase();
-        lower.nfc().collect::<String>()
-    }))
+    distinct(hashtags(beginning(text)).filter(|tag| tag.chars().take(MAX_HASHTAG + 1).count() <= MAX_HASHTAG).map(
+        |tag| {
+            let lower = tag.nfc().collect::<String>().to_lowercase();
+            lower.nfc().collect::<String>()
+        },
+    ))
 }
 
 /// The words around the first mention of `handle`, at most [`MAX_CONTEXT`] characters with the mention in the middle
 /// where the text allows it. Never cuts an emoji or an accented letter in two. `None` when there is no such mention.
 pub fn mention_context(caption: &str, handle: &str) -> Option<String> {
     let handle = handle.strip_prefix('@').unwrap_or(handle);
+    let caption = beginning(caption);
     let (start, name) = mentions(caption).find(|(_, name)| name.eq_ignore_ascii_case(handle))?;
     let end = start + 1 + name.len();
     let (before, after) = (&caption[..start], &caption[end..]);
@@ -57,6 +63,11 @@ pub fn mention_context(caption: &str, handle: &str) -> Option<String> {
     let (left, lead) = fit(before.graphemes(true).rev(), spare - follow);
     let (right, _) = fit(after.graphemes(true), spare - lead);
     Some(caption[start - left..end + right].trim().to_owned())
+}
+
+/// The first [`MAX_TEXT`] bytes, or one character less.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
 /// Bytes and characters of the graphemes that fit into so many characters.
@@ -175,6 +186,15 @@ fn is_joiner(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_text_is_read_up_to_a_bound_and_cut_between_characters() {
+        let filler = "é".repeat(MAX_TEXT / 2 - 4);
+        assert_eq!(extract_mentions(&format!("{filler} @near")), ["near"]);
+        assert_eq!(extract_hashtags(&format!("{filler} #near")), ["near"]);
+        let beyond = format!("x{filler}{filler} @far #far");
+        assert!(extract_mentions(&beyond).is_empty() && extract_hashtags(&beyond).is_empty());
+    }
 
     #[test]
     fn mentions_are_lower_case_in_order_and_each_once() {

@@ -22,7 +22,12 @@ impl Lookup {
     }
 
     /// Calls `read` for each row with the non-null value of its columns. Must run inside `as_owner`.
-    pub fn rows(&self, arguments: &mut [pg_sys::Datum], columns: usize, mut read: impl FnMut(&[Option<pg_sys::Datum>])) {
+    pub fn rows(
+        &self,
+        arguments: &mut [pg_sys::Datum],
+        columns: usize,
+        mut read: impl FnMut(&[Option<pg_sys::Datum>]),
+    ) {
         assert_eq!(arguments.len(), self.types.len());
         // SAFETY: connect and finish pair up; an error in between unwinds the SPI stack with the transaction. Arguments
         // match the declared types by the assertion and by the few callers below src/. Datums are read before finish.
@@ -46,7 +51,8 @@ impl Lookup {
                 values.clear();
                 for column in 1..=columns {
                     let mut is_null = false;
-                    let value = pg_sys::SPI_getbinval(*(*table).vals.add(row), (*table).tupdesc, column as i32, &mut is_null);
+                    let value =
+                        pg_sys::SPI_getbinval(*(*table).vals.add(row), (*table).tupdesc, column as i32, &mut is_null);
                     values.push((!is_null).then_some(value));
                 }
                 read(&values);

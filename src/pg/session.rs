@@ -35,11 +35,7 @@ pub fn role_name(role: pg_sys::Oid) -> CString {
     // SAFETY: with noerr, an unknown role gives a null pointer; else a palloc'd C string.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        if name.is_null() {
-            CString::default()
-        } else {
-            CStr::from_ptr(name).to_owned()
-        }
+        if name.is_null() { CString::default() } else { CStr::from_ptr(name).to_owned() }
     }
 }
 

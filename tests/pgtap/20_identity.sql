@@ -21,7 +21,13 @@ update auth.users set email = 'countess@example.com', last_sign_in_at = '2026-01
 select is((select email || ' ' || last_login::date from analytics.users where id = :'ada'), 'countess@example.com 2026-01-01', 'a changed account is mirrored');
 select is((select count(*) from analytics.workspaces where owner_id = :'ada'), 1::bigint, 'a changed account gets no second workspace');
 update auth.users set banned_until = now() + interval '1 day' where id = :'eve';
-select is((select status from analytics.users where id = :'eve')::text, 'suspended', 'a banned account is suspended');
+select pg_temp.act_as(:'eve');
+select ok(analytics_private.user_id() is null and analytics_private.claimed_user_id() = :'eve', 'a banned account is not active');
+select pg_temp.act_as_superuser();
+update auth.users set banned_until = statement_timestamp() where id = :'eve';
+select pg_temp.act_as(:'eve');
+select is(analytics_private.user_id(), :'eve'::uuid, 'a ban ends by itself');
+select pg_temp.act_as_superuser();
 update auth.users set banned_until = null where id = :'eve';
 select analytics_private.set_user_status(:'eve', 'suspended');
 update auth.users set last_sign_in_at = now() where id = :'eve';
