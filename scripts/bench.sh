@@ -13,7 +13,7 @@ names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
   mapfile -t names < <(compgen -G 'bench/*.sh' | sed 's|.*/||; s|\.sh$||')
 fi
-"$ROOT/scripts/prerequisites.sh" stack
+"$ROOT/scripts/prerequisites.sh" bench
 "$ROOT/scripts/build.sh" extension
 DB_PORT=$(free_port)
 export DB_PORT

@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and run the stack: Debian packages, cargo-pgrx (into .dev/tools), npm packages.
 #
-#   prerequisites.sh [build|stack|test]   build: what compiles the extension; stack: and what runs it; test (default): all
+#   prerequisites.sh build|stack|test|bench   build: what compiles the extension; stack: and what runs it; the others: and
+#                                             what they compare with
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-purpose=${1:-test}
+purpose=${1:-}
+case $purpose in
+  build | stack | test | bench) ;;
+  *) fail "usage: prerequisites.sh build | stack | test | bench" ;;
+esac
 extensions=$PG_SHARE/extension
 
 has_libclang() {
@@ -31,6 +36,9 @@ missing_packages() {
     [ -f "$extensions/pgtap.control" ] || echo "postgresql-$PG_MAJOR-pgtap"
     [ -f "$extensions/plpgsql_check.control" ] || echo "postgresql-$PG_MAJOR-plpgsql-check"
     have pg_prove || echo libtap-parser-sourcehandler-pgtap-perl
+  fi
+  if [ "$purpose" = bench ]; then
+    python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv
   fi
 }
 

@@ -172,7 +172,13 @@ start_services() {
     start_rest_server
   fi
   install_schema
-  if ! decodo_is_set && ! is_current standin "$TARGET/debug/analytics_standin"; then
+  if decodo_is_set; then
+    if [ -n "${STANDIN_URL:-}" ]; then # the sidecar still talks to the stand-in
+      stop_process "$RUN/sidecar.pid"
+      stop_process "$RUN/standin.pid"
+      STANDIN_URL=
+    fi
+  elif ! is_current standin "$TARGET/debug/analytics_standin"; then
     step "starting the Decodo stand-in"
     stop_process "$RUN/sidecar.pid"
     stop_process "$RUN/standin.pid"
@@ -232,8 +238,8 @@ case $command in
     mkdir -p "$STATE"
     # One at a time; what is started does not inherit the lock.
     flock --close "$STATE/lock" "$0" locked-start "$STATE"
-    if [ "$command" = up ]; then
-      step "running: API http://127.0.0.1:$API_PORT, database 127.0.0.1:$DB_PORT; ${STATE#"$ROOT"/}/env tells the rest"
+    if [ "$STATE" = "$DEV" ]; then
+      step "running: API http://127.0.0.1:$API_PORT, database 127.0.0.1:$DB_PORT; .dev/env tells the rest"
     fi
     ;;
   locked-start) start ;;

@@ -99,6 +99,7 @@ documentation_tests() {
 # shellcheck disable=SC2016
 client_tests() {
   holds e2e '*.test.mjs' || return 0
+  export SIDECAR_LEASE_SECONDS=5 # a killed sidecar's jobs return when its lease ends
   "$ROOT/scripts/stack.sh" start "$STATE"
   set -a
   # shellcheck source=/dev/null
@@ -115,8 +116,6 @@ API_PORT=$(free_port)
 export DB_PORT API_PORT
 # The stack under test talks to the stand-in, whoever's account the environment holds.
 unset DECODO_USERNAME DECODO_PASSWORD SMARTPROXY_USERNAME SMARTPROXY_PASSWORD DEMO_FIXTURES
-# A killed sidecar's jobs return when its lease ends.
-export SIDECAR_LEASE_SECONDS=5
 
 check "cargo fmt" cargo fmt --all -- --check -l
 check "cargo clippy" cargo clippy --quiet --workspace --all-targets -- -D warnings

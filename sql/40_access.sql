@@ -108,20 +108,21 @@ declare
   parent_name constant name := (select c.relname from pg_catalog.pg_class c where c.oid = parent);
   partition_name constant text := parent_name || to_char(first_day, '_YYYY_MM');
   key_column name;
+  made regclass;
 begin
   if moment is null or moment < '2000-01-01' or moment >= '2200-01-01' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
   elsif parent is null or parent not in (select p.partrelid from pg_catalog.pg_partitioned_table p) then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'only a partitioned table has partitions');
   end if;
-  if to_regclass(format('analytics_private.%I', partition_name)) is not null then
-    return format('analytics_private.%I', partition_name)::regclass;
-  end if;
-  -- One maker at a time; the second finds the partition made.
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics partition ' || partition_name, 0));
-  if to_regclass(format('analytics_private.%I', partition_name)) is not null then
-    return format('analytics_private.%I', partition_name)::regclass;
-  end if;
+  -- One maker at a time; the second finds the partition made. Not with to_regclass(), which may remember that there was none.
+  for attempt in 1..2 loop
+    select c.oid into made from pg_catalog.pg_class c where c.relname = partition_name and c.relnamespace = 'analytics_private'::regnamespace;
+    if found then
+      return made;
+    end if;
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics partition ' || partition_name, 0));
+  end loop;
   select a.attname into strict key_column
   from pg_catalog.pg_partitioned_table p join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
   where p.partrelid = parent;

@@ -137,9 +137,9 @@ create or replace trigger profile_posts_move_children after update of profile_id
   for each row when (old.profile_id is distinct from new.profile_id) execute function analytics_private.move_post_children();
 
 -- Everything here is found by a key. The planner, who takes the JSON for a hundred rows and young tables for empty ones,
--- would rather scan, and keep to it until the next ANALYZE.
+-- would rather scan, and keep to it until the next ANALYZE; and he would plan the long statements anew for each payload.
 create or replace function analytics_private.store_instagram(document jsonb, payload json, seen_at timestamptz, subject text)
-returns uuid language plpgsql set search_path = '' set enable_seqscan = off as $$
+returns uuid language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   kind constant text := document ->> 'kind';
   facts jsonb := document -> 'profile';

@@ -27,18 +27,18 @@ declare
   fresh boolean;
   state text;
 begin
-  select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
-  from analytics.profiles p where p.username = name;
-  if not found then
+  -- Locked as the window's foreign key will lock it: a row known by name alone may just be merged into its account.
+  loop
+    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
+    from analytics.profiles p where p.username = name for key share;
+    exit when found;
     perform pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('analytics erasure', 0));
     if exists (select from analytics_private.erased_people) and analytics_private.is_erased(name) then
       return jsonb_build_object('username', name, 'profile_id', null, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
         'window', null, 'reason', jsonb_build_object('code', 'FORBIDDEN', 'message', 'this person was removed on request'));
     end if;
     insert into analytics.profiles (username) values (name) on conflict on constraint profiles_username_key do nothing;
-    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into strict profile
-    from analytics.profiles p where p.username = name;
-  end if;
+  end loop;
 
   if profile.captured_at is null and profile.failed_at > moment - analytics_private.setting_interval('failure_memory') then
     return jsonb_build_object('username', name, 'profile_id', profile.id, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,

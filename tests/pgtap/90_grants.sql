@@ -106,13 +106,14 @@ select pg_temp.act_as_superuser();
 -- Every function, with every value of the victim that fits its arguments.
 create temp table bait (type regtype, value text);
 insert into bait
-select 'uuid', v from unnest(array[:'victim', :'workspace', :'profile', (select id::text from analytics.profile_posts limit 1), (select id::text from analytics_private.jobs limit 1), (select id::text from analytics.user_favorites limit 1)]) v
+select b.type::regtype, b.value from (
+select 'uuid' as type, v as value from unnest(array[:'victim', :'workspace', :'profile', (select id::text from analytics.profile_posts limit 1), (select id::text from analytics_private.jobs limit 1), (select id::text from analytics.user_favorites limit 1)]) v
 union all select 'text', v from unnest(array['watched', '77', '3000000000000000001', 'SC1', 'friend@example.com', '{}', 'analyst', '', :'victim', :'workspace', analytics_private.encode_cursor(now() + interval '1 day', :'profile')]) v
 union all select 'text[]', v from unnest(array['{watched}', '{77,SC1}', '{}']) v
 union all select 'integer', v from unnest(array['1', '100']) v
 union all select 'bigint', '1' union all select 'double precision', '0.5' union all select 'boolean', 'true' union all select 'interval', '10 years' union all select 'timestamptz', now()::text
 union all select 'jsonb', '{}' union all select 'json', '{}' union all select 'regclass', 'analytics.profiles'
-union all select 'analytics.profile_posts', null;
+union all select 'analytics.profile_posts', null) b;
 create function pg_temp.calls() returns table (signature regprocedure, call text) language sql as $$
   with recursive arguments as (
     select f.signature, f.oid, f.pronargs::integer as n, 0 as i, '' as list from reachable_functions f
@@ -145,25 +146,28 @@ end
 $$;
 select pg_temp.act_as(:'stranger');
 create temp table answers as select c.signature, c.call, pg_temp.answer(c.call) as answer from calls c;
-select is_empty($$select call, answer from answers where pg_temp.betrays(answer)$$, 'no function tells the stranger anything of the victim');
+select is_empty($$select call, answer from answers where pg_temp.betrays(answer) limit 5$$, 'no function tells the stranger anything of the victim');
 -- A window of his own opens the profile to him, and nothing that is the victim's.
 select analytics.unlock_profile('watched') ->> 'state' as state \gset
-select is(:'state', 'ready', 'the stranger may unlock the profile himself');
+select is(:'state'::text, 'ready', 'the stranger may unlock the profile himself');
 create temp table more_answers as select c.signature, c.call, pg_temp.answer(c.call) as answer from calls c;
-select is_empty(format($$select call from more_answers where answer ~ '%s' or answer ~ '%s|%s'$$, 'c4n4ry user|c4n4ry@', :'victim', :'workspace'), 'and then still sees nothing of who else did');
+-- An error may repeat what was asked for.
+select is_empty(format($$
+  select call from more_answers, unnest(array['c4n4ry user', 'c4n4ry@', '%s', '%s']) secret where position(secret in answer) > 0 and position(secret in call) = 0 limit 5
+$$, :'victim', :'workspace'), 'and then still sees nothing of who else did');
 select pg_temp.act_as_superuser();
 -- The victim's own calls do show his data: the baits are good ones.
 select pg_temp.act_as(:'victim');
 select set_eq($$select distinct signature::text from calls where pg_temp.betrays(pg_temp.answer(call))$$, $$
-  select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.search_profiles(text,text,integer)', 'analytics.favorite_profile(text,text,text[])',
-    'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)', 'analytics_private.favorite_profile(text,text,text[])'])
+  select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.search_profiles(text,text,integer)',
+    'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)'])
 $$, 'the same calls by the victim show his data where they should');
 select pg_temp.act_as_superuser();
 
 -- anon reaches no row at all.
 select pg_temp.act_with('{"role": "anon"}', 'anon');
 create temp table anon_answers as select c.signature, c.call, pg_temp.answer(c.call) as answer from calls c;
-select is_empty($$select call, answer from anon_answers where pg_temp.betrays(answer)$$, 'no function tells anon anything');
+select is_empty($$select call, answer from anon_answers where pg_temp.betrays(answer) limit 5$$, 'no function tells anon anything');
 select is_empty($$select relation from relations where pg_temp.rows_of(relation) !~ 'permission denied'$$, 'anon may read no table');
 select pg_temp.act_as_superuser();
 
