@@ -12,7 +12,9 @@ cd "$ROOT"
 case ${1:-} in
   extension)
     step "building the extension"
-    NO_COLOR=1 cargo pgrx package --pg-config "$PGRX_PG_CONFIG_PATH"
+    cargo pgrx package --pg-config "$PGRX_PG_CONFIG_PATH"
+    # What a database is made from: the order of generated statements is not fixed, their comments name lines.
+    cat sql/*.sql "$PACKAGE$PG_SHARE"/extension/*.sql | grep -v '^ *\(--\|/\*\)' | sort | sha256sum >"$PACKAGE/schema"
     ;;
   services)
     step "building the sidecar and the stand-in"

@@ -3,6 +3,7 @@
 #
 #   stack.sh up [STATE]      installs and builds what is missing, then start; default STATE: .dev
 #   stack.sh start [STATE]   starts what does not run yet and leaves it running
+#   stack.sh sidecar STATE   starts the sidecar alone, where the rest runs and it was killed
 #   stack.sh down [STATE]    stops it; the data stay
 #   stack.sh remove STATE    stops it and deletes the data
 #
@@ -161,12 +162,16 @@ is_current() { # service program
   is_running "$RUN/$1.pid" && [ ! "$2" -nt "$RUN/$1.pid" ]
 }
 
-start_services() {
-  # Where they were, for those that still run.
+# Where services were started, for those that still run.
+read_addresses() {
   if [ -f "$STATE/env" ]; then
     STANDIN_URL=$(sed -n 's/^STANDIN_URL="\(.*\)"$/\1/p' "$STATE/env")
     SIDECAR_URL=$(sed -n 's/^SIDECAR_URL="\(.*\)"$/\1/p' "$STATE/env")
   fi
+}
+
+start_services() {
+  read_addresses
   if ! is_running "$RUN/rest.pid"; then
     step "starting the REST server"
     start_rest_server
@@ -192,14 +197,9 @@ start_services() {
   write_env
 }
 
-# What the database was made from; statements only, since the order of generated ones is not fixed.
-schema_fingerprint() {
-  cat "$ROOT"/sql/*.sql "$PACKAGE$PG_SHARE"/extension/*.sql | grep -v '^ *\(--\|/\*\)' | sort | sha256sum
-}
-
 start() {
   mkdir -p "$RUN" "$LOG"
-  if [ -f "$STATE/schema" ] && [ "$(schema_fingerprint)" != "$(cat "$STATE/schema")" ]; then
+  if [ -f "$STATE/schema" ] && ! cmp -s "$PACKAGE/schema" "$STATE/schema"; then
     step "the schema has changed and there are no upgrades before version 1.0: starting with an empty database"
     stop
     rm -rf "$STATE/data" "$STATE/schema" "$STATE/env"
@@ -210,7 +210,7 @@ start() {
     stop_services
     "$ROOT/scripts/build.sh" install "$STATE"
   fi
-  schema_fingerprint >"$STATE/schema"
+  cp "$PACKAGE/schema" "$STATE/schema"
   read_secrets
   is_running "$RUN/rest.pid" || prepare_database
   start_services
@@ -243,11 +243,17 @@ case $command in
     fi
     ;;
   locked-start) start ;;
+  sidecar)
+    read_secrets
+    read_addresses
+    start_sidecar
+    write_env
+    ;;
   down) stop ;;
   remove)
     [[ $STATE == "$DEV"/?* ]] || fail "only a directory below .dev is removed"
     stop
     rm -rf "$STATE"
     ;;
-  *) fail "usage: stack.sh up | start | down | remove [STATE]" ;;
+  *) fail "usage: stack.sh up | start | sidecar | down | remove [STATE]" ;;
 esac

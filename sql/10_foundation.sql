@@ -7,7 +7,7 @@ alter default privileges revoke execute on functions from public;
 -- Errors: one function raises them all
 
 create or replace function analytics_private.error_status(code text) returns integer
-language sql immutable parallel safe set search_path = '' as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select case code
     when 'VALIDATION_ERROR' then 400
     when 'OAUTH_ERROR' then 400
@@ -27,7 +27,7 @@ comment on function analytics_private.error_status(text) is 'HTTP status of a co
 
 create or replace function analytics_private.raise_error(
   code text, message text, hint text default null, details jsonb default '{}', retry_after integer default null
-) returns void language plpgsql set search_path = '' as $$
+) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   status constant integer := analytics_private.error_status(code);
   full_details constant jsonb := details || jsonb_build_object('request_id', analytics_private.request_id());
@@ -71,6 +71,7 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('raw_payload_retention', 'interval', '365 days', '0', '36500 days', 'raw payloads older than this are purged; what was derived from them stays'),
   ('search_retention', 'interval', '365 days', '1 day', '36500 days', 'monthly partitions of user_searches that ended longer ago than this are dropped'),
   ('job_retention', 'interval', '30 days', '1 hour', '3650 days', 'how long done and cancelled jobs are kept; dead ones wait for an operator'),
+  ('open_jobs_per_workspace', 'integer', '500', '1', '1000000', 'a workspace with this many waiting or running fetches is told RATE_LIMITED'),
   ('job_max_attempts', 'integer', '8', '1', '100', 'a job that failed this often is dead'),
   ('job_backoff_base', 'interval', '2 seconds', '10 milliseconds', '1 hour', 'full-jitter back-off: upper bound of the first wait'),
   ('job_backoff_cap', 'interval', '10 minutes', '10 milliseconds', '1 day', 'full-jitter back-off: upper bound of any wait'),
@@ -81,14 +82,14 @@ on conflict (name) do nothing;
 -- PL/pgSQL here and in other small functions that are called often: its plans are kept from call to call, where a function
 -- in SQL that cannot be inlined is parsed and planned at each.
 create or replace function analytics_private.setting_interval(name text) returns interval
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (select s.value::interval from analytics_private.settings s where s.name = setting_interval.name);
 end
 $$;
 
 create or replace function analytics_private.setting_integer(name text) returns integer
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (select s.value::integer from analytics_private.settings s where s.name = setting_integer.name);
 end
@@ -96,7 +97,7 @@ $$;
 
 -- Definer: the operator has no right on the table itself, so that no value enters unchecked.
 create or replace function analytics_private.set_setting(name text, value text) returns text
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   known analytics_private.settings;
   valid boolean;
@@ -128,10 +129,27 @@ comment on function analytics_private.set_setting(text, text) is 'changes a sett
 
 create or replace function analytics_private.list_settings()
 returns table (name text, value text, kind text, description text)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.name, s.value, s.kind, s.description from analytics_private.settings s order by s.name
 $$;
 comment on function analytics_private.list_settings() is 'every setting with its value and meaning (operators)';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Locks that only our functions can take. Advisory locks are open to every login, which could hold them for ever.
+
+create table if not exists analytics_private.locks (
+  name text constraint locks_pkey primary key
+);
+alter table analytics_private.locks enable row level security;
+insert into analytics_private.locks (name) values ('maintenance'), ('partitions'), ('linking') on conflict (name) do nothing;
+
+create or replace function analytics_private.take_lock(name text) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from analytics_private.locks l where l.name = take_lock.name for update;
+end
+$$;
+comment on function analytics_private.take_lock(text) is 'waits for one of our locks and holds it to the end of the transaction';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Audit: who did what; append only
@@ -160,7 +178,7 @@ comment on column analytics.audit_logs.actor_login is 'database login that did i
 comment on column analytics.audit_logs.metadata is 'never holds a person''s name, a secret or a payload';
 
 create or replace function analytics_private.refuse_audit_change() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.raise_error('FORBIDDEN', 'audit records cannot be changed or removed');
   return null;
@@ -168,10 +186,11 @@ end
 $$;
 create or replace trigger audit_logs_only_grow before update or delete or truncate on analytics.audit_logs
   for each statement execute function analytics_private.refuse_audit_change();
+alter table analytics.audit_logs enable always trigger audit_logs_only_grow;
 
 create or replace function analytics_private.write_audit(
   action text, entity_type text, entity_id uuid default null, metadata jsonb default '{}', workspace_id uuid default null
-) returns uuid language sql set search_path = '' as $$
+) returns uuid language sql set search_path = pg_catalog, pg_temp as $$
   insert into analytics.audit_logs (workspace_id, actor_id, actor_login, action, entity_type, entity_id, ip_address, user_agent, request_id, metadata)
   values (write_audit.workspace_id, analytics_private.user_id(), session_user, write_audit.action, write_audit.entity_type, write_audit.entity_id,
           analytics_private.request_ip()::inet, analytics_private.request_user_agent(), analytics_private.request_id(), write_audit.metadata)
@@ -180,7 +199,7 @@ $$;
 comment on function analytics_private.write_audit(text, text, uuid, jsonb, uuid) is 'adds an audit record; only called by functions of this schema';
 
 create or replace function analytics_private.touch_updated_at() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at := now();
   return new;

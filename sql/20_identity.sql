@@ -29,6 +29,7 @@ create table if not exists analytics.users (
   deleted_at timestamptz,
   constraint users_pkey primary key (id),
   constraint users_username_key unique (username),
+  constraint users_username_form check (username ~ '^[A-Za-z0-9._-]{1,100}$'),
   constraint users_status_known check (status in ('active', 'inactive', 'suspended', 'pending', 'deleted')),
   constraint users_tombstone check ((status = 'deleted') = (deleted_at is not null)),
   constraint users_preferences_object check (jsonb_typeof(preferences) = 'object' and octet_length(preferences::text) <= 65536),
@@ -94,6 +95,7 @@ create table if not exists analytics.workspaces (
   deleted_at timestamptz,
   constraint workspaces_pkey primary key (id),
   constraint workspaces_owner_fkey foreign key (owner_id) references analytics.users (id),
+  constraint workspaces_description_length check (length(description) <= 5000),
   constraint workspaces_name_given check (btrim(name) <> ''),
   constraint workspaces_status_known check (status in ('active', 'suspended', 'deleted')),
   constraint workspaces_tombstone check ((status = 'deleted') = (deleted_at is not null)),
@@ -177,7 +179,7 @@ create or replace trigger user_profiles_touch before update on analytics.user_pr
 
 -- Definer: a member sees his co-members' ids without a right to read their memberships elsewhere.
 create or replace function analytics_private.co_member_ids() returns uuid[]
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select coalesce(array_agg(distinct m.user_id), '{}')
   from analytics.workspace_members m
   where m.workspace_id = any ((select analytics_private.workspace_ids('analyst'))::uuid[])
@@ -222,7 +224,7 @@ create policy "admins read the audit of their workspaces" on analytics.audit_log
 -- Who is calling
 
 create or replace function analytics_private.require_user() returns uuid
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.user_id();
 begin
@@ -238,7 +240,7 @@ $$;
 comment on function analytics_private.require_user() is 'the calling active user; errors: UNAUTHORIZED without one, FORBIDDEN when suspended';
 
 create or replace function analytics.require_role(workspace_id uuid, minimum_role text default 'analyst') returns uuid
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.require_user();
   if minimum_role is null or minimum_role not in ('owner', 'admin', 'editor', 'analyst') then
@@ -260,7 +262,7 @@ Roles: owner > admin > editor > analyst. Errors: UNAUTHORIZED, FORBIDDEN (role t
 Example: select analytics.require_role('0195c3a0-0000-7000-8000-000000000001', 'editor')$$;
 
 create or replace function analytics.me() returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
 begin
@@ -289,7 +291,7 @@ Example: select analytics.me() -> 'user' ->> 'email'$$;
 -- The mirror of auth.users (the trigger itself: 95_auth_bridge.sql)
 
 create or replace function analytics_private.mirror_user(account jsonb) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   account_id constant uuid := (account ->> 'id')::uuid;
   meta constant jsonb := case when jsonb_typeof(account -> 'raw_user_meta_data') = 'object' then account -> 'raw_user_meta_data' else '{}' end;
@@ -316,6 +318,8 @@ begin
     banned_until = excluded.banned_until,
     last_login = coalesce(excluded.last_login, u.last_login)
   where u.status <> 'deleted'
+    and (u.email, u.auth_provider, u.email_verified, u.is_anonymous, u.banned_until, u.last_login) is distinct from
+      (excluded.email, excluded.auth_provider, excluded.email_verified, excluded.is_anonymous, excluded.banned_until, coalesce(excluded.last_login, u.last_login))
   returning xmax = 0 into is_new;
   if is_new is not true then
     return;
@@ -334,7 +338,7 @@ $$;
 comment on function analytics_private.mirror_user(jsonb) is 'takes over one row of auth.users; a first sight makes the profile and the personal workspace';
 
 create or replace function analytics_private.bury_user(dead uuid) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   owned record;
   heir uuid;
@@ -377,7 +381,7 @@ $$;
 comment on function analytics_private.bury_user(uuid) is 'turns a user into a tombstone: personal data goes, references and audit stay, shared workspaces get a new owner';
 
 create or replace function analytics_private.mirror_auth_user() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if tg_op = 'DELETE' then
     perform analytics_private.bury_user(old.id);
@@ -392,7 +396,7 @@ $$;
 -- For operators
 
 create or replace function analytics_private.set_user_status(user_id uuid, status text) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if set_user_status.status is null or set_user_status.status not in ('active', 'inactive', 'suspended', 'pending') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a user is active, inactive, suspended or pending');
@@ -407,7 +411,7 @@ $$;
 comment on function analytics_private.set_user_status(uuid, text) is 'suspends or readmits a user at once (operators); errors: VALIDATION_ERROR, NOT_FOUND';
 
 create or replace function analytics_private.set_workspace_status(workspace_id uuid, status text) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if set_workspace_status.status is null or set_workspace_status.status not in ('active', 'suspended') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a workspace is active or suspended');
@@ -423,15 +427,15 @@ $$;
 comment on function analytics_private.set_workspace_status(uuid, text) is 'suspends or readmits a workspace at once (operators); errors: VALIDATION_ERROR, NOT_FOUND';
 
 create or replace function analytics_private.link_firebase_user(firebase_uid text, email text default null) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   linked uuid;
 begin
   if firebase_uid is null or firebase_uid !~ '^[!-~]{1,255}$' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a Firebase uid has 1 to 255 printable characters');
   end if;
-  -- One linking at a time per uid: two calls give one user.
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics firebase ' || firebase_uid, 0));
+  -- One linking at a time: two calls for one uid give one user.
+  perform analytics_private.take_lock('linking');
   select p.user_id into linked from analytics_private.user_private p where p.firebase_uid = link_firebase_user.firebase_uid;
   if linked is null then
     linked := analytics.uuidv7();
@@ -446,8 +450,13 @@ $$;
 comment on function analytics_private.link_firebase_user(text, text) is 'the user behind a Firebase uid, made with profile and personal workspace at the first call (operators)';
 
 create or replace function analytics_private.map_db_login(login text, user_id uuid) returns void
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if map_db_login.user_id is null then
+    delete from analytics_private.db_logins l where l.login = map_db_login.login;
+    perform analytics_private.write_audit('login.unmapped', 'user', null, jsonb_build_object('login', map_db_login.login));
+    return;
+  end if;
   if not exists (select from pg_catalog.pg_roles r where r.rolname = map_db_login.login) then
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such database role');
   end if;
@@ -459,4 +468,4 @@ begin
   perform analytics_private.write_audit('login.mapped', 'user', map_db_login.user_id, jsonb_build_object('login', map_db_login.login));
 end
 $$;
-comment on function analytics_private.map_db_login(text, uuid) is 'lets a SQL analyst''s login act as a user (operators); the login must also be granted the role authenticated';
+comment on function analytics_private.map_db_login(text, uuid) is 'lets a SQL analyst''s login act as a user, or no longer when user_id is null (operators); the login must also be granted the role authenticated. Goes by name: unmap a login before its role is dropped';

@@ -99,7 +99,8 @@ create table if not exists analytics_private.user_searches_default partition of 
 alter table analytics_private.user_searches_default enable row level security;
 
 create or replace function analytics_private.ensure_partition(parent regclass, moment timestamptz) returns regclass
-language plpgsql security definer set search_path = '' as $$
+-- A maker who waits for a long transaction makes everybody behind him wait: better to come back later.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
   -- Months are UTC months, whatever the session's time zone.
   first_day constant timestamp := date_trunc('month', moment at time zone 'UTC');
@@ -112,16 +113,16 @@ declare
 begin
   if moment is null or moment < '2000-01-01' or moment >= '2200-01-01' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
-  elsif parent is null or parent not in (select p.partrelid from pg_catalog.pg_partitioned_table p) then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'only a partitioned table has partitions');
+  elsif parent is distinct from 'analytics.user_searches'::regclass then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'only analytics.user_searches has partitions');
   end if;
   -- One maker at a time; the second finds the partition made. Not with to_regclass(), which may remember that there was none.
   for attempt in 1..2 loop
-    select c.oid into made from pg_catalog.pg_class c where c.relname = partition_name and c.relnamespace = 'analytics_private'::regnamespace;
+    select c.oid::regclass into made from pg_catalog.pg_class c where c.relname = partition_name and c.relnamespace = 'analytics_private'::regnamespace;
     if found then
       return made;
     end if;
-    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics partition ' || partition_name, 0));
+    perform analytics_private.take_lock('partitions');
   end loop;
   select a.attname into strict key_column
   from pg_catalog.pg_partitioned_table p join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
@@ -138,10 +139,10 @@ begin
 end
 $$;
 comment on function analytics_private.ensure_partition(regclass, timestamptz) is
-  'the monthly partition of a table for a moment, made now if missing; rows waiting in the default partition move into it';
+  'the monthly partition of a table for a moment, made now if missing; rows waiting in the default partition move into it. Gives up with 55P03 after two seconds of waiting for a lock';
 
 create or replace function analytics_private.ensure_partitions() returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   before constant bigint := (select count(*) from pg_catalog.pg_inherits);
 begin
@@ -163,7 +164,7 @@ select analytics_private.ensure_partitions();
 create or replace function analytics_private.record_search(
   user_id uuid, analysis_type text, instagram_username text default null, search_query text default null, profile_id uuid default null,
   data_source text default null, results_count integer default null, success boolean default true, error_message text default null
-) returns void language plpgsql set search_path = '' as $$
+) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   insert into analytics.user_searches (user_id, analysis_type, instagram_username, search_query, profile_id, data_source, results_count,
     success, error_message, search_duration_ms, ip_address, user_agent)

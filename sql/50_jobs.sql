@@ -35,7 +35,7 @@ create index if not exists jobs_ready on analytics_private.jobs (priority, run_a
 create unique index if not exists jobs_lease_token on analytics_private.jobs (lease_token) where state = 'running';
 create index if not exists jobs_lease_ends on analytics_private.jobs (lease_expires_at) where state = 'running';
 create index if not exists jobs_finished on analytics_private.jobs (finished_at) where state in ('done', 'cancelled');
-create index if not exists jobs_workspace on analytics_private.jobs (workspace_id);
+create index if not exists jobs_workspace on analytics_private.jobs (workspace_id, state);
 alter table analytics_private.jobs enable row level security;
 alter table analytics_private.jobs set (autovacuum_vacuum_scale_factor = 0.02);
 comment on table analytics_private.jobs is 'work for the sidecar; written by the functions of sql/50_jobs.sql only';
@@ -54,11 +54,13 @@ alter table analytics_private.job_signal enable row level security;
 insert into analytics_private.job_signal (notified_at) values ('-infinity') on conflict (only_row) do nothing;
 
 create or replace function analytics_private.enqueue_job(
-  kind text, key text, payload jsonb, priority integer default 100, workspace_id uuid default null, run_at timestamptz default now()
-) returns uuid language plpgsql set search_path = '' as $$
+  kind text, key text, payload jsonb, priority integer default 100, workspace_id uuid default null, run_at timestamptz default now(),
+  bounded boolean default true
+) returns uuid language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   job_id uuid;
+  most integer;
 begin
   insert into analytics_private.jobs (kind, key, payload, priority, workspace_id, run_at, max_attempts, request_id)
   values (enqueue_job.kind, enqueue_job.key, enqueue_job.payload, enqueue_job.priority, enqueue_job.workspace_id, enqueue_job.run_at,
@@ -70,6 +72,14 @@ begin
     where j.kind = enqueue_job.kind and j.key = enqueue_job.key and j.state in ('queued', 'running');
     return job_id;
   end if;
+  -- One tenant's backlog is everybody's wait, and each fetch costs money.
+  most := analytics_private.setting_integer('open_jobs_per_workspace');
+  if bounded and workspace_id is not null and (
+    select count(*) from (select from analytics_private.jobs j where j.workspace_id = enqueue_job.workspace_id
+                            and j.state in ('queued', 'running') limit most + 1) open) > most then
+    perform analytics_private.raise_error('RATE_LIMITED', format('this workspace has %s fetches waiting', most), 'try again when some are done',
+      jsonb_build_object('limit', most), 60);
+  end if;
   update analytics_private.job_signal s set notified_at = clock_timestamp()
   where s.only_row = (select q.only_row from analytics_private.job_signal q
                       where q.notified_at < clock_timestamp() - interval '100 milliseconds' for update skip locked);
@@ -79,15 +89,15 @@ begin
   return job_id;
 end
 $$;
-comment on function analytics_private.enqueue_job(text, text, jsonb, integer, uuid, timestamptz) is
-  'queues a wish once: the id of the new job, or of the one that already waits or runs for the same kind and key';
+comment on function analytics_private.enqueue_job(text, text, jsonb, integer, uuid, timestamptz, boolean) is
+  'queues a wish once: the id of the new job, or of the one that already waits or runs for the same kind and key; error, unless not bounded: RATE_LIMITED (the workspace has too many open)';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- For the sidecar. Definers: it may call these and touch no table.
 
 create or replace function analytics_private.claim_jobs(worker text, kinds text[], batch integer, lease_seconds integer)
 returns table (job_id uuid, lease_token uuid, kind text, payload jsonb, attempt integer, max_attempts integer, request_id text, lease_expires_at timestamptz)
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   if (batch between 1 and 1000 and lease_seconds between 1 and 86400 and length(worker) between 1 and 200) is not true then
@@ -113,7 +123,7 @@ comment on function analytics_private.claim_jobs(text, text[], integer, integer)
   'takes up to batch due jobs of these kinds under a lease; jobs whose lease ended are returned to the queue first';
 
 create or replace function analytics_private.return_expired_leases() returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   ended record;
   returned integer := 0;
@@ -131,7 +141,7 @@ end
 $$;
 
 create or replace function analytics_private.heartbeat_jobs(lease_tokens uuid[], lease_seconds integer) returns setof uuid
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   update analytics_private.jobs j set lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds)
   where j.state = 'running' and j.lease_token = any (lease_tokens) and j.lease_expires_at > clock_timestamp()
     and lease_seconds between 1 and 86400
@@ -140,7 +150,7 @@ $$;
 comment on function analytics_private.heartbeat_jobs(uuid[], integer) is 'prolongs leases; returns those still held, a missing one is lost';
 
 create or replace function analytics_private.release_jobs(lease_tokens uuid[]) returns integer
-language sql security definer set search_path = '' as $$
+language sql security definer set search_path = pg_catalog, pg_temp as $$
   with released as (
     update analytics_private.jobs j set
       state = 'queued', attempt = j.attempt - 1, lease_token = null, lease_expires_at = null, worker = null, run_at = clock_timestamp()
@@ -153,7 +163,7 @@ comment on function analytics_private.release_jobs(uuid[]) is 'gives jobs back u
 
 -- The job under a lease, locked; CONFLICT when the lease is not (or no longer) valid.
 create or replace function analytics_private.held_job(lease_token uuid) returns analytics_private.jobs
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   job analytics_private.jobs;
 begin
@@ -168,7 +178,7 @@ $$;
 
 create or replace function analytics_private.settle_failure(
   job_id uuid, code text, message text, permanent boolean, retry_after_seconds double precision
-) returns jsonb language plpgsql set search_path = '' as $$
+) returns jsonb language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   job analytics_private.jobs;
   streak integer;
@@ -198,7 +208,7 @@ comment on function analytics_private.settle_failure(uuid, text, text, boolean, 
 
 create or replace function analytics_private.fail_job(
   lease_token uuid, code text, message text, permanent boolean, retry_after_seconds double precision default null
-) returns jsonb language plpgsql security definer set search_path = '' as $$
+) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job constant analytics_private.jobs := analytics_private.held_job(fail_job.lease_token);
 begin
@@ -212,7 +222,7 @@ comment on function analytics_private.fail_job(uuid, text, text, boolean, double
   'reports a failed attempt; returns {state: queued|dead, job_id, run_at}; errors: CONFLICT (lease ended), VALIDATION_ERROR';
 
 create or replace function analytics_private.complete_job(lease_token uuid, result json) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job constant analytics_private.jobs := analytics_private.held_job(complete_job.lease_token);
   document jsonb;
@@ -225,6 +235,12 @@ begin
     if document ? 'refusal' then
       return analytics_private.settle_failure(job.id, document -> 'refusal' ->> 'code', document -> 'refusal' ->> 'message',
         not (document -> 'refusal' ->> 'retryable')::boolean, null);
+    end if;
+    -- An answer about somebody else than was asked for is not stored: neither a mix-up at the remote nor a sidecar gone bad
+    -- may write over other profiles.
+    if job.payload ->> 'username' is distinct from coalesce(document -> 'profile' ->> 'username', job.payload ->> 'username')
+       and job.payload ->> 'instagram_user_id' is distinct from document -> 'profile' ->> 'instagram_user_id' then
+      return analytics_private.settle_failure(job.id, 'EXTERNAL_API_ERROR', 'the answer is about another account than the one asked for', false, null);
     end if;
     begin
       profile_id := analytics_private.store_instagram(document, result, clock_timestamp(), job.payload ->> 'username');
@@ -249,7 +265,7 @@ comment on function analytics_private.complete_job(uuid, json) is
 
 create or replace function analytics_private.queue_metrics()
 returns table (kind text, state text, jobs bigint, oldest_seconds double precision)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select j.kind, j.state, count(*), extract(epoch from clock_timestamp() - min(j.created_at))::double precision
   from analytics_private.jobs j
   where j.state in ('queued', 'running', 'dead')
@@ -263,7 +279,7 @@ comment on function analytics_private.queue_metrics() is 'open and dead jobs by 
 create or replace function analytics_private.list_jobs(state text default null, kind text default null, page_size integer default 100)
 returns table (job_id uuid, kind text, key text, state text, attempt integer, max_attempts integer, run_at timestamptz, worker text,
   lease_expires_at timestamptz, error_code text, error_message text, request_id text, created_at timestamptz, finished_at timestamptz)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select j.id, j.kind, j.key, j.state, j.attempt, j.max_attempts, j.run_at, j.worker, j.lease_expires_at, j.error_code, j.error_message,
          j.request_id, j.created_at, j.finished_at
   from analytics_private.jobs j
@@ -274,7 +290,7 @@ $$;
 comment on function analytics_private.list_jobs(text, text, integer) is 'the newest jobs, dead ones included (operators)';
 
 create or replace function analytics_private.requeue_job(job_id uuid) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job analytics_private.jobs;
 begin
@@ -298,7 +314,7 @@ $$;
 comment on function analytics_private.requeue_job(uuid) is 'starts a dead, cancelled or waiting job anew, now (operators); errors: NOT_FOUND, CONFLICT';
 
 create or replace function analytics_private.cancel_job(job_id uuid) returns uuid
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   job analytics_private.jobs;
 begin
@@ -321,7 +337,7 @@ $$;
 comment on function analytics_private.cancel_job(uuid) is 'ends a job for good; a late result of it is refused (operators); errors: NOT_FOUND, CONFLICT';
 
 create or replace function analytics_private.set_sidecar_password(password text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if password is null or length(password) < 16 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the sidecar''s password has at least 16 characters');

@@ -9,26 +9,26 @@ create table if not exists analytics_private.erased_people (
 alter table analytics_private.erased_people enable row level security;
 
 create or replace function analytics_private.subject_hash(kind text, value text) returns bytea
-language sql immutable parallel safe set search_path = '' as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select sha256(convert_to('analytics ' || kind || ':' || lower(value), 'UTF8'))
 $$;
 
 create or replace function analytics_private.is_erased(username text, instagram_user_id text default null) returns boolean
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (select from analytics_private.erased_people e where e.subject_hash in (
     analytics_private.subject_hash('username', username), analytics_private.subject_hash('id', instagram_user_id)))
 $$;
 
 -- Former names are a sorted set, so that it does not matter in which order captures arrive.
 create or replace function analytics_private.with_former_name(names text[], name text) returns text[]
-language sql immutable parallel safe set search_path = '' as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select array(select distinct n from unnest(array_append(names, name)) as n where n is not null order by n)
 $$;
 
 -- The row of a profile, locked, found by id, then by name, or made. Names move between accounts: whoever was seen with it
 -- last has it, and a row known only by that name (from an unlock) is merged into the account it turned out to be.
 create or replace function analytics_private.claim_profile(instagram_user_id text, username text, seen_at timestamptz) returns uuid
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   by_id analytics.profiles;
   by_name analytics.profiles;
@@ -94,7 +94,7 @@ end
 $$;
 
 create or replace function analytics_private.merge_profiles(from_id uuid, into_id uuid) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   -- Of two windows of one user the one that ends later stays.
   insert into analytics.user_profile_access as a (user_id, profile_id, workspace_id, granted_at, expires_at, created_at)
@@ -126,7 +126,7 @@ $$;
 
 -- A post that turns out to belong to another profile takes what hangs on it along.
 create or replace function analytics_private.move_post_children() returns trigger
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   update analytics.mentions m set profile_id = new.profile_id where m.post_id = new.id;
   update analytics.comment_sentiment c set profile_id = new.profile_id where c.post_id = new.id;
@@ -139,7 +139,7 @@ create or replace trigger profile_posts_move_children after update of profile_id
 -- Everything here is found by a key. The planner, who takes the JSON for a hundred rows and young tables for empty ones,
 -- would rather scan, and keep to it until the next ANALYZE; and he would plan the long statements anew for each payload.
 create or replace function analytics_private.store_instagram(document jsonb, payload json, seen_at timestamptz, subject text)
-returns uuid language plpgsql set search_path = '' set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+returns uuid language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   kind constant text := document ->> 'kind';
   facts jsonb := document -> 'profile';
@@ -163,8 +163,7 @@ begin
     end if;
   end if;
 
-  -- Shared among all who store; erase_person() takes it alone.
-  perform pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('analytics erasure', 0));
+  -- Reading this table is also the lock that erase_person() waits for, and holds against everybody once it has it.
   if exists (select from analytics_private.erased_people) then
     if analytics_private.is_erased(subject_name, subject_id) then
       perform analytics_private.raise_error('FORBIDDEN', 'this person was removed on request');
@@ -290,7 +289,7 @@ comment on function analytics_private.store_instagram(jsonb, json, timestamptz, 
 -- it was not there before.
 create or replace function analytics_private.store_payload(
   document jsonb, payload json, seen_at timestamptz, subject text, target uuid, keep_payload boolean
-) returns boolean language plpgsql set search_path = '' as $$
+) returns boolean language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   payload_digest constant bytea := decode(document ->> 'digest', 'hex');
   stored record;
@@ -315,7 +314,7 @@ end
 $$;
 
 create or replace function analytics_private.store_posts(document jsonb, seen_at timestamptz, target uuid, target_instagram_id text, followers bigint)
-returns void language plpgsql set search_path = '' as $$
+returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   -- A collaboration belongs to its owner as soon as the owner's own timeline shows it, be that an older capture.
@@ -395,7 +394,7 @@ $$;
 
 -- Comments come in pages of one post and as previews below the posts of a timeline; a page may not name its post.
 create or replace function analytics_private.store_comments(document jsonb, subject text) returns uuid
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   scored uuid[];
 begin
@@ -436,7 +435,7 @@ $$;
 comment on function analytics_private.store_comments(jsonb, text) is 'scores of comments whose post is known, counted once each; returns the profile of the first post, null when no post is known';
 
 create or replace function analytics_private.recent_engagement(profile uuid) returns double precision
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   return (
     select avg(r.rate) from (
@@ -449,7 +448,7 @@ $$;
 comment on function analytics_private.recent_engagement(uuid) is 'percent: mean engagement rate by followers of the 12 newest posts whose rate is known';
 
 create or replace function analytics_private.ingest_instagram(payload json, captured_at timestamptz default now(), subject text default null)
-returns uuid language plpgsql security definer set search_path = '' as $$
+returns uuid language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   document constant jsonb := analytics_private.parse_instagram(coalesce(payload, 'null'));
 begin
@@ -471,28 +470,21 @@ Example: select analytics_private.ingest_instagram('{"data":{"user":{"id":"1","u
 -- How a fetch ended, seen from the profile
 
 create or replace function analytics_private.fetch_succeeded(job analytics_private.jobs, document jsonb, profile uuid) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  asked_for uuid;
   target analytics.profiles;
 begin
-  select p.id into asked_for from analytics.profiles p
-  where p.username = job.payload ->> 'username' and p.captured_at is null and p.instagram_user_id is null;
-  if asked_for <> profile then
-    -- Instagram answered with the account's present name; who asked by the former one gets that account.
-    perform analytics_private.merge_profiles(asked_for, profile);
-  end if;
   select p.* into target from analytics.profiles p where p.id = profile;
   if job.kind = 'instagram_profile' and document ->> 'kind' = 'profile' and not (document ->> 'posts_known')::boolean and target.is_private is not true then
     perform analytics_private.enqueue_job('instagram_posts', coalesce(target.instagram_user_id, target.username),
       jsonb_build_object('username', target.username, 'instagram_user_id', target.instagram_user_id,
-        'count', analytics_private.setting_integer('posts_per_fetch')), job.priority, job.workspace_id);
+        'count', analytics_private.setting_integer('posts_per_fetch')), job.priority, job.workspace_id, bounded => false);
   end if;
 end
 $$;
 
 create or replace function analytics_private.fetch_failed(kind text, payload jsonb, code text, message text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   failed record;
 begin

@@ -2,7 +2,7 @@
 
 -- Which workspace pays: the one named, if the caller belongs to it, else his own.
 create or replace function analytics_private.paying_workspace(caller uuid, workspace_id uuid) returns uuid
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   payer uuid := workspace_id;
 begin
@@ -18,7 +18,7 @@ end
 $$;
 
 create or replace function analytics_private.unlock_one(caller uuid, payer uuid, name text) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   moment constant timestamptz := clock_timestamp();
   profile record;
@@ -32,7 +32,6 @@ begin
     select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
     from analytics.profiles p where p.username = name for key share;
     exit when found;
-    perform pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtextextended('analytics erasure', 0));
     if exists (select from analytics_private.erased_people) and analytics_private.is_erased(name) then
       return jsonb_build_object('username', name, 'profile_id', null, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
         'window', null, 'reason', jsonb_build_object('code', 'FORBIDDEN', 'message', 'this person was removed on request'));
@@ -77,7 +76,7 @@ $$;
 
 -- Definer: windows, jobs and stubs are written by this function only; it checks the caller itself.
 create or replace function analytics_private.unlock_profile(username text, workspace_id uuid) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   verdict record;
@@ -91,7 +90,7 @@ end
 $$;
 
 create or replace function analytics.unlock_profile(username text, workspace_id uuid default null) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 begin
   return analytics_private.unlock_profile(unlock_profile.username, unlock_profile.workspace_id);
 end
@@ -104,7 +103,7 @@ Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, FORBIDDEN (us
 Example: select analytics.unlock_profile('@natgeo') ->> 'state'$$;
 
 create or replace function analytics_private.unlock_profiles(usernames text[], workspace_id uuid) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   payer uuid;
@@ -133,7 +132,7 @@ end
 $$;
 
 create or replace function analytics.unlock_profiles(usernames text[], workspace_id uuid default null) returns jsonb
-language sql volatile set search_path = '' as $$
+language sql volatile set search_path = pg_catalog, pg_temp as $$
   select analytics_private.unlock_profiles(unlock_profiles.usernames, unlock_profiles.workspace_id)
 $$;
 comment on function analytics.unlock_profiles(text[], uuid) is
@@ -144,7 +143,7 @@ Example: select analytics.unlock_profiles(array['natgeo', 'https://www.instagram
 
 -- The profile behind a name, if the caller's window on it is open; the same answer for closed, foreign and unknown ones.
 create or replace function analytics_private.open_profile(username text) returns uuid
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   verdict record;
   profile_id uuid;
@@ -164,7 +163,7 @@ end
 $$;
 
 create or replace function analytics_private.refresh_profile(username text) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   profile_id constant uuid := analytics_private.open_profile(refresh_profile.username);
@@ -187,14 +186,14 @@ end
 $$;
 
 create or replace function analytics.refresh_profile(username text) returns jsonb
-language sql volatile set search_path = '' as $$ select analytics_private.refresh_profile(refresh_profile.username) $$;
+language sql volatile set search_path = pg_catalog, pg_temp as $$ select analytics_private.refresh_profile(refresh_profile.username) $$;
 comment on function analytics.refresh_profile(text) is
 $$has an unlocked profile fetched again unless its data is fresh (setting freshness)
 Returns {username, profile_id, state, refreshing, stale, captured_at, window}. Nothing is deleted, nobody else's access changes. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked).
 Example: select analytics.refresh_profile('natgeo') -> 'refreshing'$$;
 
 create or replace function analytics_private.favorite_profile(username text, notes text, tags text[]) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   profile constant uuid := analytics_private.open_profile(favorite_profile.username);
@@ -215,7 +214,7 @@ end
 $$;
 
 create or replace function analytics.favorite_profile(username text, notes text default null, tags text[] default null) returns jsonb
-language sql volatile set search_path = '' as $$
+language sql volatile set search_path = pg_catalog, pg_temp as $$
   select analytics_private.favorite_profile(favorite_profile.username, favorite_profile.notes, favorite_profile.tags)
 $$;
 comment on function analytics.favorite_profile(text, text, text[]) is
@@ -225,7 +224,7 @@ Example: select analytics.favorite_profile('natgeo', notes => 'for the spring ca
 
 -- Works after the window ended too: a mark can always be taken away.
 create or replace function analytics_private.unfavorite_profile(username text) returns boolean
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   verdict record;
@@ -241,7 +240,7 @@ end
 $$;
 
 create or replace function analytics.unfavorite_profile(username text) returns boolean
-language sql volatile set search_path = '' as $$ select analytics_private.unfavorite_profile(unfavorite_profile.username) $$;
+language sql volatile set search_path = pg_catalog, pg_temp as $$ select analytics_private.unfavorite_profile(unfavorite_profile.username) $$;
 comment on function analytics.unfavorite_profile(text) is
 $$takes a profile off the caller's favourites; true if it was there
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active).

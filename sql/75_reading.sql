@@ -3,12 +3,12 @@
 
 -- Opaque cursors: base64url of "posted_at id", both of the last row of the page before.
 create or replace function analytics_private.encode_cursor(moment timestamptz, id uuid) returns text
-language sql immutable parallel safe set search_path = '' as $$
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select translate(encode(convert_to((extract(epoch from moment) * 1000000)::bigint || ' ' || id, 'UTF8'), 'base64'), E'+/=\n', '-_')
 $$;
 
 create or replace function analytics_private.decode_cursor(cursor text, out moment timestamptz, out id uuid)
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   parts text[];
 begin
@@ -32,7 +32,7 @@ end
 $$;
 
 create or replace function analytics_private.check_page_size(page_size integer, maximum integer) returns integer
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if page_size is null or page_size not between 1 and maximum then
     perform analytics_private.raise_error('VALIDATION_ERROR', format('page_size is 1 to %s', maximum), null, '{"field": "page_size"}');
@@ -42,7 +42,7 @@ end
 $$;
 
 create or replace function analytics_private.post_json(post analytics.profile_posts) returns jsonb
-language sql stable parallel safe set search_path = '' as $$
+language sql stable parallel safe set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('id', post.id, 'profile_id', post.profile_id, 'instagram_post_id', post.instagram_post_id, 'shortcode', post.shortcode,
     'owner_username', post.owner_username, 'media_type', post.media_type, 'is_video', post.is_video, 'caption', post.caption,
     'display_url', post.display_url, 'thumbnail_src', post.thumbnail_src, 'likes_count', post.likes_count, 'comments_count', post.comments_count,
@@ -53,7 +53,7 @@ language sql stable parallel safe set search_path = '' as $$
 $$;
 
 create or replace function analytics.profile_overview(username text) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   target constant uuid := analytics_private.open_profile(profile_overview.username);
 begin
@@ -114,7 +114,7 @@ Returns {profile, state: ready|pending, reason, captured_at, window, engagement 
 Example: select analytics.profile_overview('natgeo') -> 'profile' ->> 'followers_count'$$;
 
 create or replace function analytics.profile_timeline(username text, page_size integer default 20, after text default null) returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   target constant uuid := analytics_private.open_profile(profile_timeline.username);
   size constant integer := analytics_private.check_page_size(profile_timeline.page_size, 100);
@@ -145,7 +145,7 @@ create or replace function analytics.my_profiles() returns table (
   profile_id uuid, username text, full_name text, state text, is_open boolean, granted_at timestamptz, expires_at timestamptz, workspace_id uuid,
   is_favorite boolean, followers_count bigint, engagement_rate_by_followers double precision, is_verified boolean, is_private boolean,
   profile_pic_url text, captured_at timestamptz
-) language sql stable set search_path = '' rows 100 as $$
+) language sql stable set search_path = pg_catalog, pg_temp rows 100 as $$
   select p.id, p.username::text, p.full_name::text, case when p.captured_at is null then 'pending' else 'ready' end, true, a.granted_at, a.expires_at, a.workspace_id,
          exists (select from analytics.user_favorites f where f.user_id = a.user_id and f.profile_id = p.id),
          p.followers_count, p.engagement_rate_by_followers, p.is_verified, p.is_private, p.profile_pic_url, p.captured_at
@@ -160,7 +160,7 @@ Example: select username, followers_count from analytics.my_profiles()$$;
 
 -- Definer: for ten thousand windows one probe each, where the policies would ask for each row.
 create or replace function analytics_private.newest_posts(page_size integer, since interval, after text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(newest_posts.page_size, 100);
@@ -197,7 +197,7 @@ end
 $$;
 
 create or replace function analytics.newest_posts(page_size integer default 50, since interval default '30 days', after text default null) returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = pg_catalog, pg_temp as $$
   select analytics_private.newest_posts(newest_posts.page_size, newest_posts.since, newest_posts.after)
 $$;
 comment on function analytics.newest_posts(integer, interval, text) is
@@ -207,7 +207,7 @@ Example: select jsonb_array_length(analytics.newest_posts(page_size => 10, since
 
 -- Definer, see the head of this file; only profiles with an open window of the caller are looked at.
 create or replace function analytics_private.search_profiles(query text, filters text, page_size integer) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(search_profiles.page_size, 100);
@@ -247,7 +247,7 @@ begin
     from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id
     where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
       and (wish = ''
-        or lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, '')) like '%' || replace(replace(replace(wish, '\', '\\'), '%', '\%'), '_', '\_') || '%'
+        or lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, '')) like '%' || replace(replace(replace(wish, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%'
         or wish operator(@pg_trgm@.<%) lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, ''))
         or to_tsvector('simple'::regconfig, coalesce(p.username, '') || ' ' || coalesce(p.full_name, '') || ' ' || coalesce(p.biography, '') || ' ' || coalesce(p.category, ''))
            @@ plainto_tsquery('simple'::regconfig, wish))
@@ -268,7 +268,7 @@ end
 $$;
 
 create or replace function analytics.search_profiles(query text, filters text default '{}', page_size integer default 20) returns jsonb
-language sql volatile set search_path = '' as $$
+language sql volatile set search_path = pg_catalog, pg_temp as $$
   select analytics_private.search_profiles(search_profiles.query, search_profiles.filters, search_profiles.page_size)
 $$;
 comment on function analytics.search_profiles(text, text, integer) is

@@ -1,7 +1,7 @@
 -- For operators: removing a person, upkeep.
 
 create or replace function analytics_private.erase_person(username text, reason text, instagram_user_id text default null) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   verdict record;
   handle text;
@@ -20,11 +20,12 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', verdict.problem, verdict.hint, '{"field": "username"}');
   end if;
   handle := verdict.username;
-  -- Whoever is storing an answer holds this lock shared: what he brings is there before the removal, or meets the list.
-  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics erasure', 0));
+  -- Whoever stores an answer has read this table: what he brings is there before the removal, or meets the list.
+  lock table analytics_private.erased_people in access exclusive mode;
   id_known := coalesce(id_known, (select p.instagram_user_id from analytics.profiles p where p.username = handle));
   -- The name may be known in one row and the id in another.
-  profiles := array(select p from analytics.profiles p where p.username = handle or p.instagram_user_id = id_known order by p.id for update);
+  profiles := array(select p from analytics.profiles p where p.username = handle or p.instagram_user_id = id_known
+                       or p.username is null and handle = any (p.former_usernames) order by p.id for update);
   if exists (select from unnest(profiles) p where p.instagram_user_id <> id_known) then
     perform analytics_private.raise_error('CONFLICT', 'this name belongs to an account with another id', 'remove by the name alone, or by the id with the name last seen with it');
   end if;
@@ -53,7 +54,8 @@ begin
   counts := counts || jsonb_build_object('related_profiles', n);
   delete from analytics.user_searches s
   where s.instagram_username = any (names) or s.profile_id = any (doomed)
-     or string_to_array(lower(s.search_query), ' ') && names or analytics_private.names_people(s.search_query, names);
+     or string_to_array(lower(s.search_query), ' ') && names or analytics_private.names_people(s.search_query, names)
+     or analytics_private.names_people(s.error_message, names) or analytics_private.names_people(s.search_metadata::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('user_searches', n);
   delete from analytics_private.jobs j where j.payload ->> 'username' = any (names) or j.payload ->> 'instagram_user_id' = any (names);
@@ -65,6 +67,8 @@ begin
   update analytics.profile_posts p set
     caption = analytics_private.redact_people(p.caption, names),
     accessibility_caption = analytics_private.redact_people(p.accessibility_caption, names),
+    sidecar_children = analytics_private.redact_people(p.sidecar_children::text, names)::jsonb,
+    hashtags = array(select x from unnest(p.hashtags) with ordinality as t (x, o) where x <> all (names) order by o),
     mentions = array(select x from unnest(p.mentions) with ordinality as t (x, o) where x <> all (names) order by o),
     tagged_users = case when p.tagged_users is not null then (
       select coalesce(jsonb_agg(x order by o), '[]') from jsonb_array_elements(p.tagged_users) with ordinality as t (x, o)
@@ -72,7 +76,8 @@ begin
     coauthor_producers = case when p.coauthor_producers is not null then (
       select coalesce(jsonb_agg(x order by o), '[]') from jsonb_array_elements(p.coauthor_producers) with ordinality as t (x, o)
       where not analytics_private.names_people(x::text, names)) end
-  where p.mentions && names or analytics_private.names_people(p.caption, names) or analytics_private.names_people(p.accessibility_caption, names)
+  where p.mentions && names or p.hashtags && names or analytics_private.names_people(p.sidecar_children::text, names)
+     or analytics_private.names_people(p.caption, names) or analytics_private.names_people(p.accessibility_caption, names)
      or analytics_private.names_people(p.tagged_users::text, names) or analytics_private.names_people(p.coauthor_producers::text, names);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('posts_of_others', n);
@@ -87,7 +92,12 @@ begin
   where p.id <> all (doomed)
     and (p.former_usernames && names
       or analytics_private.names_people(concat_ws(' ', p.full_name, p.biography, p.external_url, p.bio_links::text), names));
-  update analytics.creator_metadata c set brand_mentions = null where analytics_private.names_people(c.brand_mentions::text, names);
+  update analytics.creator_metadata c set
+    brand_mentions = case when not analytics_private.names_people(c.brand_mentions::text, names) then c.brand_mentions end,
+    content_themes = case when not analytics_private.names_people(c.content_themes::text, names) then c.content_themes end
+  where analytics_private.names_people(c.brand_mentions::text, names) or analytics_private.names_people(c.content_themes::text, names);
+  update analytics.profiles p set failure_message = null where analytics_private.names_people(p.failure_message, names);
+  update analytics_private.jobs j set error_message = null where analytics_private.names_people(j.error_message, names);
   update analytics.user_favorites f set
     notes = analytics_private.redact_people(f.notes, names),
     tags = array(select t from unnest(f.tags) with ordinality as x (t, o) where ltrim(lower(t), '@') <> all (names) order by o)
@@ -105,17 +115,24 @@ Deletes the profile and all under it, payloads that name the person, mentions, t
 Example: select analytics_private.erase_person('someone', 'case 4711')$$;
 
 create or replace function analytics_private.maintain() returns jsonb
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 declare
   report jsonb;
   n bigint;
   ended record;
 begin
   -- One upkeep at a time; a second caller has nothing to do.
-  if not pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('analytics maintenance', 0)) then
+  perform from analytics_private.locks l where l.name = 'maintenance' for update skip locked;
+  if not found then
     return '{"skipped": true}'::jsonb;
   end if;
-  report := jsonb_build_object('partitions', analytics_private.ensure_partitions(), 'leases_returned', analytics_private.return_expired_leases());
+  report := jsonb_build_object('leases_returned', analytics_private.return_expired_leases());
+  -- Making and dropping partitions wait for whoever is reading, and make others wait: not for long, and again next time.
+  begin
+    report := report || jsonb_build_object('partitions', analytics_private.ensure_partitions());
+  exception when lock_not_available then
+    report := report || jsonb_build_object('partitions', 'later');
+  end;
 
   n := 0;
   for ended in
@@ -123,8 +140,12 @@ begin
     where i.inhparent = 'analytics.user_searches'::regclass and c.relname ~ '_[0-9]{4}_[0-9]{2}$'
   loop
     if (to_date(right(ended.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' < now() - analytics_private.setting_interval('search_retention') then
-      execute format('drop table %s', ended.partition);
-      n := n + 1;
+      begin
+        execute format('drop table %s', ended.partition);
+        n := n + 1;
+      exception when lock_not_available then
+        report := report || jsonb_build_object('partitions', 'later');
+      end;
     end if;
   end loop;
   report := report || jsonb_build_object('partitions_dropped', n);

@@ -3,8 +3,10 @@ alter extension analytics_ext drop schema analytics_private;
 -- Every function is open to PUBLIC when it is made; ours are open to whom they are given here.
 do $revoke$
 declare
+  script_path constant pg_catalog.text := pg_catalog.current_setting('search_path');
   member record;
 begin
+  perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   for member in
     select d.objid::regprocedure as signature from pg_catalog.pg_depend d
     where d.refclassid = 'pg_catalog.pg_extension'::regclass and d.classid = 'pg_catalog.pg_proc'::regclass and d.deptype = 'e'
@@ -13,11 +15,13 @@ begin
     execute format('revoke all on function %s from public', member.signature);
     execute format('grant execute on function %s to analytics_owner', member.signature);
   end loop;
+  perform set_config('search_path', script_path, true);
 end
 $revoke$;
 
 -- Runs the SQL files as analytics_owner: only for the one who created the extension.
 revoke execute on function analytics.install() from analytics_owner;
+grant usage on schema analytics to @extowner@;
 grant execute on function analytics.install() to @extowner@;
 
 -- Pure arithmetic and text functions.

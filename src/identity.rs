@@ -112,9 +112,10 @@ fn resolve(session_user: pg_sys::Oid, claims: Option<&std::ffi::CStr>) -> (Optio
 
 fn is_gateway(session_user: pg_sys::Oid, login: &std::ffi::CStr) -> bool {
     session::is_superuser(session_user)
-        || GATEWAYS.get().is_some_and(|list| {
-            list.to_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii() == login.to_bytes())
-        })
+        || !login.is_empty()
+            && GATEWAYS.get().is_some_and(|list| {
+                list.to_bytes().split(|byte| *byte == b',').any(|name| name.trim_ascii() == login.to_bytes())
+            })
 }
 
 fn find_user(lookup: &Lookup, argument: Option<pg_sys::Datum>) -> (Option<Uuid>, Option<Uuid>) {

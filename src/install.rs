@@ -57,7 +57,11 @@ const LEDGER: &str = "
 
 #[pg_extern]
 fn install() -> TableIterator<'static, (name!(file, String), name!(status, String))> {
-    let settings = [(c"search_path", c""), (c"client_min_messages", c"warning"), (c"check_function_bodies", c"off")];
+    let settings = [
+        (c"search_path", c"pg_catalog, pg_temp"),
+        (c"client_min_messages", c"warning"),
+        (c"check_function_bodies", c"off"),
+    ];
     TableIterator::new(session::with_settings(&settings, apply_missing_files))
 }
 
@@ -72,11 +76,13 @@ Returns a row per file: applied, present (nothing to do) or repaired (the extens
 );
 
 fn apply_missing_files() -> Vec<(String, String)> {
-    // One installer at a time; the second finds everything applied.
-    run("select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('analytics install', 0))", "the lock");
     let caller = session::role_name(session::current_user());
     let caller = spi::quote_identifier(caller.to_string_lossy());
-    session::as_owner(|| run(LEDGER, "the ledger"));
+    session::as_owner(|| {
+        run(LEDGER, "the ledger");
+        // One installer at a time; the second finds everything applied. Not an advisory lock: any login could hold it.
+        run("lock table analytics_private.installed_files in exclusive mode", "the lock");
+    });
 
     let extension: pg_sys::Oid = value("select e.oid from pg_catalog.pg_extension e where e.extname = 'analytics_ext'")
         .unwrap_or_else(|| pgrx::error!("extension analytics_ext is not installed in this database"));
@@ -121,7 +127,7 @@ fn apply_missing_files() -> Vec<(String, String)> {
 }
 
 fn apply(file: &File, caller: &str) {
-    let sql = file.sql.replace("@installer@", caller).replace("@pg_trgm@", &trigram_schema());
+    let sql = file.sql.replace("@pg_trgm@", &trigram_schema()).replace("@installer@", caller);
     match file.run_as {
         As::Caller => run(&sql, file.name),
         As::Owner => session::as_owner(|| run(&sql, file.name)),

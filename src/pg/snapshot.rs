@@ -9,7 +9,7 @@ use pgrx::pg_sys;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotKey {
     statement: i64,
-    transaction: i64,
+    transaction: u32,
     subtransaction: pg_sys::SubTransactionId,
     xmin: pg_sys::TransactionId,
     xmax: pg_sys::TransactionId,
@@ -27,12 +27,25 @@ pub fn current() -> Option<SnapshotKey> {
         let snapshot = &*pg_sys::GetActiveSnapshot();
         Some(SnapshotKey {
             statement: pg_sys::GetCurrentStatementStartTimestamp(),
-            transaction: pg_sys::GetCurrentTransactionStartTimestamp(),
+            transaction: local_transaction_id(),
             subtransaction: pg_sys::GetCurrentSubTransactionId(),
             xmin: snapshot.xmin,
             xmax: snapshot.xmax,
             in_progress: (snapshot.xcnt, snapshot.subxcnt),
             command: snapshot.curcid,
         })
+    }
+}
+
+/// Number of the transaction within this backend. Its start would not do: several transactions of one message share it.
+unsafe fn local_transaction_id() -> u32 {
+    // SAFETY: MyProc points to this backend's entry for as long as the backend lives.
+    #[cfg(not(feature = "pg17"))]
+    unsafe {
+        (*pg_sys::MyProc).lxid
+    }
+    #[cfg(feature = "pg17")]
+    unsafe {
+        (*pg_sys::MyProc).vxid.lxid
     }
 }

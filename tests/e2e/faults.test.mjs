@@ -49,7 +49,7 @@ test("a sidecar killed in the middle of a job loses nothing, and the next one st
   const [pid] = (await readFile(`${process.env.STATE}/run/sidecar.pid`, "utf8")).split(" ");
   process.kill(Number(pid), "SIGKILL");
   assert.equal((await rpc(ada.supabase, "unlock_profile", { username: "nour.threads.example" })).state, "pending");
-  await run("scripts/stack.sh", ["start", process.env.STATE]);
+  await run("scripts/stack.sh", ["sidecar", process.env.STATE]);
 
   await unlocked(ada.supabase, "nour.threads.example");
   const [job] = await jobsOf("nour.threads.example");

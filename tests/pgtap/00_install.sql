@@ -114,7 +114,7 @@ from unnest(array['anon', 'authenticated', 'service_role', 'analytics_sidecar', 
 
 select is_empty($$select signature from our_functions where nspname = 'analytics' and prosecdef$$, 'no SECURITY DEFINER in the exposed schema');
 select is_empty($$
-  select signature from our_functions where prosecdef and (proconfig is null or not 'search_path=""' = any (proconfig))
+  select signature from our_functions where prosecdef and (proconfig is null or not 'search_path=pg_catalog, pg_temp' = any (proconfig))
 $$, 'every definer function has an empty search path');
 select is_empty($$
   select signature from our_functions f where prosecdef and exists (select from pg_catalog.pg_roles r where r.oid = f.proowner and r.rolsuper)

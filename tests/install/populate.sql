@@ -1,0 +1,15 @@
+-- Some rows in every table that a user's, the sidecar's and an operator's work fills.
+\set ON_ERROR_STOP on
+insert into auth.users (id, email, raw_user_meta_data) values ('00000000-0000-4000-8000-000000000001', 'ada@example.com', '{"full_name": "Ada"}'), ('00000000-0000-4000-8000-000000000002', 'bob@example.com', null);
+insert into analytics.workspace_members (workspace_id, user_id, role) select w.id, '00000000-0000-4000-8000-000000000002', 'editor' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
+select analytics_private.ingest_instagram(json_build_object('data', json_build_object('user', json_build_object('id', '1', 'username', 'space', 'full_name', 'Space', 'biography', 'b', 'edge_followed_by', json_build_object('count', 5300000000),
+  'edge_related_profiles', json_build_object('edges', json_build_array(json_build_object('node', json_build_object('id', '9', 'username', 'near')))),
+  'edge_owner_to_timeline_media', json_build_object('count', 1, 'edges', json_build_array(json_build_object('node', json_build_object('id', '7', 'shortcode', 'S7', 'owner', json_build_object('id', '1'), 'taken_at_timestamp', 1700000000,
+    'edge_media_preview_like', json_build_object('count', 3), 'edge_media_to_comment', json_build_object('count', 1, 'edges', json_build_array(json_build_object('node', json_build_object('id', '8', 'text', 'Great!', 'created_at', 1700000001)))),
+    'edge_media_to_caption', json_build_object('edges', json_build_array(json_build_object('node', json_build_object('text', 'with @friend #tag')))))))))))) is not null;
+insert into analytics.audience_demographics (profile_id) select id from analytics.profiles where username = 'space';
+insert into analytics.creator_metadata (profile_id) select id from analytics.profiles where username = 'space';
+select analytics_private.link_firebase_user('uid-1') is not null;
+select analytics_private.erase_person('removed', 'case 1') is not null;
+select analytics_private.set_setting('freshness', '2 days');
+select analytics_private.set_workspace_status(id, 'active') from analytics.workspaces where owner_id = '00000000-0000-4000-8000-000000000001';
