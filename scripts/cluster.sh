@@ -86,12 +86,13 @@ start_cluster() { # state port
 create_database() { # state port name extension…
   local state=$1 port=$2 name=$3 extension
   shift 3
+  local -x PGOPTIONS='-c client_min_messages=warning'
   local psql=("$(server_bin "$state")/psql" -X -q -v ON_ERROR_STOP=1 -o /dev/null)
   "${psql[@]}" -c "drop database if exists $name" -c "create database $name" "$(database_url "$state" "$port" postgres)"
   for extension in "$@" analytics_ext; do
     "${psql[@]}" -c "create extension $extension" "$(database_url "$state" "$port" "$name")"
   done
-  PGOPTIONS='-c client_min_messages=warning' "${psql[@]}" -c 'select * from analytics.install()' "$(database_url "$state" "$port" "$name")"
+  "${psql[@]}" -c 'select * from analytics.install()' "$(database_url "$state" "$port" "$name")"
 }
 
 stop_cluster() { # state

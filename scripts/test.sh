@@ -74,6 +74,14 @@ pgtap_tests() {
     in_database pgtap pg_prove --verbose tests/pgtap/*.sql
 }
 
+# Databases, roles, dumps and restores of their own: shell scripts that speak TAP.
+# shellcheck disable=SC2016
+install_tests() {
+  holds install '*.t' || return 0
+  run_tests "install" '^(All tests|Files=|Result:)' '/^ok / { ok++ } /^not ok / { bad++ }' \
+    in_database postgres env PATH="$PG_LIB/bin:$PATH" prove --verbose tests/install/*.t
+}
+
 # regress and isolation: files in sql/ or specs/, what they must print in expected/.
 golden_tests() { # folder inputs program
   local folder=$1 names
@@ -124,6 +132,7 @@ if "$ROOT/scripts/build.sh" extension && "$ROOT/scripts/build.sh" services; then
   "$ROOT/scripts/cluster.sh" start "$STATE" "$DB_PORT"
   "$ROOT/scripts/build.sh" install "$STATE"
   pgtap_tests
+  install_tests
   golden_tests regress sql regress/pg_regress
   golden_tests isolation specs isolation/pg_isolation_regress
   documentation_tests

@@ -149,13 +149,14 @@ select is(pg_temp.unlock(:'ada', 'nasa') ->> 'state', 'ready', 'a known profile 
 select is(pg_temp.jobs(), null, 'and the failed fetch is not repeated at every call');
 select is(pg_temp.call(:'ada', 'select analytics.profile_overview(''nasa'')') #>> '{reason,code}', 'SERVICE_UNAVAILABLE', 'the overview tells why it is old');
 
--- A name that Instagram answers with another.
+-- An answer about another account than the one asked for.
 delete from analytics_private.jobs;
-select pg_temp.unlock(:'ada', 'old.nick') ->> 'profile_id' as stub \gset
+select pg_temp.unlock(:'ada', 'asked.for') ->> 'profile_id' as stub \gset
 select lease_token as lease from analytics_private.claim_jobs('tests', array['instagram_profile'], 10, 60) \gset
-select analytics_private.complete_job(:'lease', pg_temp.account('3', 'new.nick', 33)) ->> 'profile_id' as nick \gset
-select is((select count(*) from analytics.profiles where id = :'stub' and id <> :'nick'), 0::bigint, 'who asked by a former name is given the account with its present one');
-select is((select count(*) from analytics.user_profile_access where user_id = :'ada' and profile_id = :'nick'), 1::bigint, 'and his window is on it');
+select is(analytics_private.complete_job(:'lease', pg_temp.account('3', 'answered.with', 33)) ->> 'state', 'queued', 'an answer about another account is a failed attempt');
+select is((select count(*) from analytics.profiles where username = 'answered.with'), 0::bigint, 'and is not stored');
+select is(pg_temp.unlock(:'ada', 'asked.for') ->> 'state', 'pending', 'the wish stays open');
+delete from analytics_private.jobs;
 
 -- Several at once ----------------------------------------------------------------------------------------------------------
 
