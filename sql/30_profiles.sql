@@ -305,7 +305,10 @@ comment on column analytics_private.raw_payloads.digest is 'SHA-256 of the paylo
 -- lz4 where the server was built with it (Debian's and Supabase's are), else PostgreSQL's own pglz.
 do $compression$
 begin
-  alter table analytics.profile_posts alter column caption set compression lz4;
+  -- What makes a post too wide for its page.
+  alter table analytics.profile_posts alter column caption set compression lz4, alter column display_url set compression lz4,
+    alter column thumbnail_src set compression lz4, alter column video_url set compression lz4,
+    alter column sidecar_children set compression lz4, alter column tagged_users set compression lz4;
   alter table analytics_private.raw_payloads alter column payload set compression lz4;
 exception when feature_not_supported then
   raise notice 'this server has no lz4: payloads are compressed with pglz';

@@ -247,9 +247,10 @@ begin
     exception when others then
       -- The answer cannot be stored; the job fails, the database keeps what it had.
       get stacked diagnostics problem_state = returned_sqlstate, problem = message_text;
+      -- What the database says about itself is for the sidecar's log; the job's error may be shown to whoever waits.
       return analytics_private.settle_failure(job.id,
         case problem_state when 'PT400' then 'VALIDATION_ERROR' when 'PT403' then 'FORBIDDEN' when 'PT404' then 'NOT_FOUND' else 'INTERNAL' end,
-        problem, problem_state like 'PT4%', null)
+        case when problem_state like 'PT%' then problem else 'the answer could not be stored' end, problem_state like 'PT4%', null)
         || jsonb_build_object('error', problem);
     end;
     perform analytics_private.fetch_succeeded(job, document, profile_id);

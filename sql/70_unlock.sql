@@ -20,7 +20,8 @@ $$;
 create or replace function analytics_private.unlock_one(caller uuid, payer uuid, name text) returns jsonb
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  moment constant timestamptz := clock_timestamp();
+  -- The time by which the policies judge windows: what is unlocked can be read in the same statement.
+  moment constant timestamptz := statement_timestamp();
   profile record;
   access record;
   opened boolean := false;
@@ -31,6 +32,11 @@ begin
   loop
     select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
     from analytics.profiles p where p.username = name for key share;
+    if found and profile.captured_at is null then
+      -- Its fetch may be failing in this instant: then wait for it to say so.
+      select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
+      from analytics.profiles p where p.username = name for share;
+    end if;
     exit when found;
     if exists (select from analytics_private.erased_people) and analytics_private.is_erased(name) then
       return jsonb_build_object('username', name, 'profile_id', null, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
@@ -99,7 +105,7 @@ comment on function analytics.unlock_profile(text, uuid) is
 $$opens a window on an Instagram profile and has it fetched if it is missing or stale
 username: a handle, @handle or profile URL. workspace_id: who pays; default: the caller's own workspace. Call it again to see how the fetch goes: while the window is open nothing else changes.
 Returns {username, profile_id, state: ready|pending|failed, reason: null|{code, message, retry_at}, window: {from, to}, opened, stale, captured_at}; the window is half open and ends at "to". A profile that cannot be fetched fails with the reason and opens nothing.
-Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such workspace among the caller's).
+Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such workspace among the caller's), RATE_LIMITED (the workspace has too many fetches waiting).
 Example: select analytics.unlock_profile('@natgeo') ->> 'state'$$;
 
 create or replace function analytics_private.unlock_profiles(usernames text[], workspace_id uuid) returns jsonb
@@ -138,7 +144,7 @@ $$;
 comment on function analytics.unlock_profiles(text[], uuid) is
 $$unlock_profile for 1 to 100 names at once
 Returns an array of its answers in the order of the names, doubles once; a malformed name is state failed with reason VALIDATION_ERROR and does not stop the others.
-Errors: VALIDATION_ERROR (number of names), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's).
+Errors: VALIDATION_ERROR (number of names), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's), RATE_LIMITED (too many fetches waiting: none of the names is taken).
 Example: select analytics.unlock_profiles(array['natgeo', 'https://www.instagram.com/nasa/'])$$;
 
 -- The profile behind a name, if the caller's window on it is open; the same answer for closed, foreign and unknown ones.
@@ -189,7 +195,7 @@ create or replace function analytics.refresh_profile(username text) returns json
 language sql volatile set search_path = pg_catalog, pg_temp as $$ select analytics_private.refresh_profile(refresh_profile.username) $$;
 comment on function analytics.refresh_profile(text) is
 $$has an unlocked profile fetched again unless its data is fresh (setting freshness)
-Returns {username, profile_id, state, refreshing, stale, captured_at, window}. Nothing is deleted, nobody else's access changes. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked).
+Returns {username, profile_id, state, refreshing, stale, captured_at, window}. Nothing is deleted, nobody else's access changes. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked), RATE_LIMITED (the workspace has too many fetches waiting).
 Example: select analytics.refresh_profile('natgeo') -> 'refreshing'$$;
 
 create or replace function analytics_private.favorite_profile(username text, notes text, tags text[]) returns jsonb

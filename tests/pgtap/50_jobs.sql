@@ -136,6 +136,16 @@ select is((select error_code from analytics_private.jobs where key = 'gone_frien
 select is((select count(*) from analytics.profiles where instagram_user_id = '73'), 0::bigint, 'and stores nothing');
 select pg_temp.empty();
 
+-- One that parses and that a constraint refuses: what the database says is for its log, not for whoever waits.
+select pg_temp.ingest(pg_temp.account('90', 'first.owner', 1, array[pg_temp.post(90, '90', 'first.owner', now(), 1, 1)])) \g /dev/null
+insert into analytics.profiles (username) values ('clashing');
+select is(pg_temp.attempts('clashing', pg_temp.account('91', 'clashing', 1, array[pg_temp.post(91, '91', 'clashing', now(), 1, 1, null, '{"shortcode": "SC90"}')]), 9), array['queued', 'queued', 'queued', 'queued', 'dead'],
+  'an answer that cannot be stored is tried again up to the maximum');
+select is((select failure_code from analytics.profiles where username = 'clashing'), 'INTERNAL', 'and is INTERNAL');
+select ok((select failure_message !~ 'constraint|duplicate|relation|profile_posts' from analytics.profiles where username = 'clashing'), 'whoever waits is not told about our tables');
+select is((select count(*) from analytics.profiles where instagram_user_id = '91'), 0::bigint, 'nothing of it is stored');
+select pg_temp.empty();
+
 -- Failing --------------------------------------------------------------------------------------------------------------
 
 create function pg_temp.failures(codes text[], permanent boolean default false) returns text[] language plpgsql as $$

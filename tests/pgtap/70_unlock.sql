@@ -50,6 +50,18 @@ select pg_temp.unlock(:'bob', 'nasa') ->> 'state' as state \gset
 select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'two who want the same are one job');
 select is(pg_temp.windows(:'bob'), 1::bigint, 'and have a window each');
 
+-- In one statement of the client: what was unlocked can be read at once.
+create function pg_temp.unlock_and_read() returns text language plpgsql as $$
+begin
+  perform analytics.unlock_profile('at.once');
+  return analytics.profile_overview('at.once') ->> 'state' || ' ' || (select count(*) from analytics.profiles where username = 'at.once');
+end
+$$;
+select is(pg_temp.call(:'ada', 'select pg_temp.unlock_and_read()'), '"pending 1"'::jsonb, 'what was unlocked can be read in the same statement');
+delete from analytics.profiles where username = 'at.once';
+delete from analytics_private.jobs where key = 'at.once';
+delete from analytics.user_searches where instagram_username = 'at.once';
+
 -- How a name may be written ------------------------------------------------------------------------------------------------
 
 select is(pg_temp.unlock(:'ada', written) ->> 'username', 'nasa', 'nasa may be written ' || written)
