@@ -56,7 +56,8 @@ def read_profiles(gateway, table):
             times = {b"authenticated": [], b"bench_reference": []}
             for round in range(ROUNDS):
                 for profile in profiles:
-                    for role, measured in times.items():
+                    # Whoever comes second finds the rows in the processor's cache: they take turns.
+                    for role, measured in sorted(times.items(), reverse=round % 2 == 0):
                         ask = gateway.prepared(role, profile) if how == "prepared" else gateway.unprepared(profile)
                         took, rows = gateway.request(role, user(windows), ask)
                         if rows != 50:

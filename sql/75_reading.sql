@@ -173,9 +173,23 @@ begin
   bound := statement_timestamp() - newest_posts.since;
   select * into start from analytics_private.decode_cursor(newest_posts.after);
   return (
-    with page as materialized (
-      select n.posted_at, n.id, row_number() over (order by n.posted_at desc, n.id desc) as position
+    -- The page's posts are all of the profiles whose own newest post is among as many newest: one probe a window finds these.
+    with newest_profiles as materialized (
+      select a.profile_id
       from analytics.user_profile_access a
+      cross join lateral (
+        select x.posted_at, x.id from analytics.profile_posts x
+        where x.profile_id = a.profile_id and x.posted_at >= bound
+          and (x.posted_at, x.id) < (coalesce(start.moment, 'infinity'), coalesce(start.id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+        order by x.posted_at desc, x.id desc
+        limit 1
+      ) n
+      where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
+      order by n.posted_at desc, n.id desc
+      limit size + 1
+    ), page as materialized (
+      select n.posted_at, n.id, row_number() over (order by n.posted_at desc, n.id desc) as position
+      from newest_profiles a
       cross join lateral (
         select x.posted_at, x.id from analytics.profile_posts x
         where x.profile_id = a.profile_id and x.posted_at >= bound
@@ -183,7 +197,6 @@ begin
         order by x.posted_at desc, x.id desc
         limit size + 1
       ) n
-      where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
       order by n.posted_at desc, n.id desc
       limit size + 1
     )
@@ -204,6 +217,9 @@ comment on function analytics.newest_posts(integer, interval, text) is
 $$the newest posts of all profiles the caller's windows are open on
 page_size: 1 to 100. since: how far back, up to ten years. after: next_cursor of the page before. Returns {items, next_cursor}; every item also says its profile's username. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active).
 Example: select jsonb_array_length(analytics.newest_posts(page_size => 10, since => '7 days') -> 'items')$$;
+
+-- Loads pg_trgm, so that this session knows its setting: only a superuser may set one that nobody knows.
+select @pg_trgm@.show_limit();
 
 -- Definer, see the head of this file; only profiles with an open window of the caller are looked at.
 create or replace function analytics_private.search_profiles(query text, filters text, page_size integer) returns jsonb

@@ -7,6 +7,7 @@ work=$(mktemp -d)
 main=tap_install_$$
 copy=tap_restored_$$
 own=tap_owned_$$
+supabase=tap_supabase_$$
 owner=tap_owner_$$
 analyst=tap_analyst_$$
 password=$RANDOM$RANDOM$RANDOM
@@ -14,7 +15,7 @@ unset PGDATABASE
 export PGOPTIONS='-c client_min_messages=warning'
 
 clean_up() {
-  for database in "$main" "$copy" "$own"; do
+  for database in "$main" "$copy" "$own" "$supabase"; do
     psql -qX -d postgres -c "drop database if exists $database with (force)"
   done
   psql -qX -d postgres -c "drop role if exists $analyst, $owner"
@@ -101,6 +102,30 @@ sql "$copy" "$statuses" >/dev/null
 ok 'installing into the restored database changes no row' diff "$work/rows" <(file "$copy" rows.sql)
 ok 'and nothing else' diff "$work/installed" <(file "$copy" catalogue.sql)
 same 'the user works with the restored database' $'ready\nt\n1\npending\nspace 5300000000' "$(file "$copy" use.sql)"
+
+# Where Supabase Auth is already ---------------------------------------------------------------------------------------
+
+sql postgres "create database $supabase"
+ok 'a database as Supabase makes it' sql "$supabase" 'create schema auth' "create table auth.users (instance_id uuid, id uuid primary key, aud varchar(255), role varchar(255), email varchar(255),
+    encrypted_password varchar(255), email_confirmed_at timestamptz, last_sign_in_at timestamptz, raw_app_meta_data jsonb, raw_user_meta_data jsonb, is_super_admin boolean, created_at timestamptz,
+    updated_at timestamptz, phone text unique, banned_until timestamptz, is_sso_user boolean not null default false, deleted_at timestamptz, is_anonymous boolean not null default false)" \
+  "create function auth.uid() returns uuid language sql stable as 'select null::uuid'" 'create schema extensions' 'create extension pg_trgm with schema extensions' \
+  "insert into auth.users (id, email, raw_user_meta_data) values ('00000000-0000-4000-8000-000000000009', 'before@example.com', '{\"full_name\": \"Before\"}')"
+of_auth="
+  select string_agg(line, E'\n' order by line) from (
+    select a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') as line
+    from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum where a.attrelid = 'auth.users'::regclass and a.attnum > 0
+    union all select pg_get_functiondef(p.oid) from pg_proc p where p.pronamespace = 'auth'::regnamespace and p.proname = 'uid'
+    union all select c.relrowsecurity || ' ' || coalesce(c.relacl::text, '') from pg_class c where c.oid = 'auth.users'::regclass
+    union all select n.nspname || ' ' || coalesce(n.nspacl::text, '') from pg_namespace n where n.nspname = 'auth') lines"
+before=$(sql "$supabase" "$of_auth")
+sql "$supabase" 'create extension analytics_ext'
+same 'installing into it works' applied "$(sql "$supabase" "$statuses")"
+same 'and leaves the auth schema as it was' "$before" "$(sql "$supabase" "$of_auth")"
+same 'and takes over the accounts that were there' 'before@example.com|active|Before' \
+  "$(sql "$supabase" 'select u.email, u.status, w.name from analytics.users u join analytics.workspaces w on w.owner_id = u.id')"
+ok 'and those that come' sql "$supabase" "insert into auth.users (id, email) values (gen_random_uuid(), 'after@example.com')"
+same 'each once' 2 "$(sql "$supabase" 'select count(*) from analytics.users')"
 
 # As a plain database owner --------------------------------------------------------------------------------------------
 

@@ -182,6 +182,17 @@ from (values ('''{}''', 'no names'), ('null', 'null names'), ('array_fill(''nasa
 select is(jsonb_array_length(pg_temp.call(:'bob', 'select analytics.unlock_profiles(array(select ''n'' || i from generate_series(1, 100) i))')), 100, '100 names are taken');
 select is(pg_temp.call(:'bob', format('select analytics.unlock_profiles(array[''nasa''], %L)', gen_random_uuid())), '{"error": "PT404"}'::jsonb, 'a workspace that does not exist pays for none');
 
+-- A workspace does not take the queue for itself.
+delete from analytics_private.jobs;
+select analytics_private.set_setting('open_jobs_per_workspace', '3') \g /dev/null
+select is(pg_temp.call(:'bob', 'select jsonb_array_length(analytics.unlock_profiles(array[''r1'', ''r2'', ''r3'', ''r4'', ''r5'', ''r6'']))'), '{"error": "PT429"}'::jsonb, 'more fetches than a workspace may have waiting are RATE_LIMITED');
+select is((select count(*) from analytics_private.jobs), 0::bigint, 'and none of them is taken');
+select is((select count(*) from analytics.profiles where username = 'r1'), 0::bigint, 'nor is anything else left behind');
+select is(pg_temp.call(:'bob', 'select jsonb_array_length(analytics.unlock_profiles(array[''r1'', ''r2'']))'), '2'::jsonb, 'fewer are');
+select is(pg_temp.call(:'bob', 'select analytics.unlock_profile(''r1'') -> ''opened'''), 'false'::jsonb, 'asking again for the same counts once');
+select is(pg_temp.call(:'ada', 'select analytics.unlock_profile(''r9'') ->> ''state'''), '"pending"'::jsonb, 'another workspace is not held up');
+select analytics_private.set_setting('open_jobs_per_workspace', '500') \g /dev/null
+
 -- People who were removed --------------------------------------------------------------------------------------------------
 
 select analytics_private.erase_person('removed.one', 'case 1') \g /dev/null
