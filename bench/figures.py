@@ -69,9 +69,9 @@ def percentile(values, share):
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1]
 
 
-def pgbench(url, script, seconds, clients=2, define=()):
+def pgbench(url, script, seconds, clients, define=()):
     """Transactions a second of one script, and how many failed."""
-    command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={clients}",
+    command = ["pgbench", "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs=2",
                f"--time={seconds}", f"--file={HERE / script}"]
     command += [f"--define={name}={value}" for name, value in define]
     done = subprocess.run(command + [url], capture_output=True, text=True)

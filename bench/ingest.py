@@ -3,6 +3,8 @@
 import statistics
 import time
 
+from psycopg.pq import ExecStatus
+
 from figures import DB_URL, Table, connect, run_sql
 from payloads import Variants, templates
 from python_service import Service
@@ -12,11 +14,16 @@ PAYLOADS = 40  # a round and contestant
 
 
 class Extension:
+    """Through libpq alone, as lean a client as the sidecar is."""
+
     def __init__(self, url):
-        self.connection = connect(url)
+        self.raw = connect(url).pgconn
+        self.raw.prepare(b"ingest", b"select analytics_private.ingest_instagram($1::json)")
 
     def ingest(self, text):
-        self.connection.execute("select analytics_private.ingest_instagram(%s::json)", [text])
+        result = self.raw.exec_prepared(b"ingest", [text.encode()])
+        if result.status != ExecStatus.TUPLES_OK:
+            raise SystemExit(result.error_message.decode())
 
 
 def rate(contestant, texts):

@@ -6,7 +6,11 @@ create table plain.profile_history (like analytics.profile_history including all
 create table plain.profile_posts (like analytics.profile_posts including all);
 create table plain.mentions (like analytics.mentions including all);
 create table plain.related_profiles (like analytics.related_profiles including all);
-create table plain.comment_scores (like analytics_private.comment_scores including all);
+create table plain.comment_scores (
+  post_id uuid not null, comment_id text not null,
+  positive float8 not null, negative float8 not null, neutral float8 not null, compound float8 not null,
+  primary key (post_id, comment_id)
+);
 create table plain.comment_sentiment (like analytics.comment_sentiment including all);
 create table plain.raw_payloads (
   id uuid primary key default analytics.uuidv7(),

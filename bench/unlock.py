@@ -1,10 +1,11 @@
-"""Unlocks a second that open a window on fresh data, beside bare inserts of the same rows. Two clients, durable commits."""
+"""Unlocks a second that open a window on fresh data, beside bare inserts of the same rows. Durable commits; so many clients that no
+core waits for the disk."""
 
 import statistics
 
 from figures import Table, connect, gateway_url, pgbench, run_sql
 
-CLIENTS = 2
+CLIENTS = 8
 ROUNDS = 5
 SECONDS = 4
 
@@ -25,7 +26,7 @@ def main():
             offset += 1_000_000
     ours, bare = (statistics.median(measured[1:]) for measured in rates.values())
     table = Table()
-    table.add("unlock, 2 clients, durable", f"{ours:.0f}/s", "bare insert of the window", f"{bare:.0f}/s", f"{bare / ours:.2f}x slower", "4000/s")
+    table.add(f"unlock, {CLIENTS} clients, durable", f"{ours:.0f}/s", "bare insert of the window", f"{bare:.0f}/s", f"{bare / ours:.2f}x slower", "4000/s")
     table.show()
 
 

@@ -4,6 +4,7 @@
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VENV=$BENCH/../.dev/bench-venv
 PYTHON=$VENV/bin/python
+export PYTHONDONTWRITEBYTECODE=1
 
 : "${DB_URL:?where a superuser finds a new database with the schema; make bench sets it}"
 if ! cmp -s "$BENCH/requirements.txt" "$VENV/requirements.txt"; then

@@ -216,15 +216,16 @@ alter table analytics.comment_sentiment enable row level security;
 comment on table analytics.comment_sentiment is 'VADER scores of a post''s comments: the mean over the comments seen so far, and their number';
 comment on column analytics.comment_sentiment.compound_score is '-1 to 1; the overall word is positive from 0.05, negative to -0.05';
 
--- One row a comment, without its text and author: lets pages that overlap or arrive twice count once.
+-- What comment_sentiment is the mean of: sums, and which comments are in them, so that pages that overlap or arrive twice
+-- count once. Neither texts nor authors.
 create table if not exists analytics_private.comment_scores (
   post_id uuid not null,
-  comment_id text not null,
+  comment_ids text[] not null,
   positive double precision not null,
   negative double precision not null,
   neutral double precision not null,
   compound double precision not null,
-  constraint comment_scores_pkey primary key (post_id, comment_id),
+  constraint comment_scores_pkey primary key (post_id),
   constraint comment_scores_post_fkey foreign key (post_id) references analytics.profile_posts (id) on delete cascade
 );
 alter table analytics_private.comment_scores enable row level security;

@@ -396,7 +396,7 @@ $$;
 create or replace function analytics_private.store_comments(document jsonb, subject text) returns uuid
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  scored uuid[];
+  found_profile uuid;
 begin
   with said as materialized (
     select c.*, case when c.post_instagram_id is null then coalesce(c.post_shortcode, subject) end as shortcode
@@ -404,32 +404,32 @@ begin
       negative double precision, neutral double precision, compound double precision)
     where c.comment_id is not null
   ), known as materialized (
-    select p.id, p.instagram_post_id, p.shortcode from analytics.profile_posts p
+    select p.id, p.profile_id, p.instagram_post_id, p.shortcode from analytics.profile_posts p
     where p.instagram_post_id = any (array(select s.post_instagram_id from said s)) or p.shortcode = any (array(select s.shortcode from said s))
   ), incoming as materialized (
-    select distinct on (k.id, s.comment_id) k.id as post_id, s.*
+    select distinct on (k.id, s.comment_id) k.id as post_id, k.profile_id, s.comment_id, s.positive, s.negative, s.neutral, s.compound
     from said s join known k on k.instagram_post_id = s.post_instagram_id or k.shortcode = s.shortcode
-  ), stored as (
-    insert into analytics_private.comment_scores (post_id, comment_id, positive, negative, neutral, compound)
-    select i.post_id, i.comment_id, i.positive, i.negative, i.neutral, i.compound from incoming i
-    on conflict on constraint comment_scores_pkey do nothing
+  ), summed as (
+    insert into analytics_private.comment_scores as t (post_id, comment_ids, positive, negative, neutral, compound)
+    select i.post_id, array_agg(i.comment_id), sum(i.positive), sum(i.negative), sum(i.neutral), sum(i.compound) from incoming i group by i.post_id
+    on conflict on constraint comment_scores_pkey do update set (comment_ids, positive, negative, neutral, compound) = (
+      select t.comment_ids || array_agg(i.comment_id), t.positive + sum(i.positive), t.negative + sum(i.negative), t.neutral + sum(i.neutral),
+             t.compound + sum(i.compound)
+      from incoming i where i.post_id = t.post_id and i.comment_id <> all (t.comment_ids))
+    where not excluded.comment_ids <@ t.comment_ids
+    returning t.post_id, cardinality(t.comment_ids) as n, t.positive, t.negative, t.neutral, t.compound
+  ), scored as (
+    insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score,
+      overall_sentiment, comments_analyzed)
+    select m.post_id, k.profile_id, m.positive / m.n, m.negative / m.n, m.neutral / m.n, m.compound / m.n, analytics.sentiment_label(m.compound / m.n), m.n
+    from summed m join known k on k.id = m.post_id
+    on conflict on constraint comment_sentiment_post_key do update set
+      positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
+      compound_score = excluded.compound_score, overall_sentiment = excluded.overall_sentiment, comments_analyzed = excluded.comments_analyzed,
+      analysis_timestamp = excluded.analysis_timestamp
   )
-  select array_agg(distinct i.post_id) into scored from incoming i;
-  if scored is null then
-    return null;
-  end if;
-  insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score,
-    overall_sentiment, comments_analyzed)
-  select p.id, p.profile_id, avg(c.positive), avg(c.negative), avg(c.neutral), avg(c.compound), analytics.sentiment_label(avg(c.compound)), count(*)
-  from analytics.profile_posts p join analytics_private.comment_scores c on c.post_id = p.id
-  where p.id = any (scored) and c.post_id = any (scored)
-  group by p.id
-  on conflict on constraint comment_sentiment_post_key do update set
-    positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
-    compound_score = excluded.compound_score, overall_sentiment = excluded.overall_sentiment, comments_analyzed = excluded.comments_analyzed,
-    analysis_timestamp = excluded.analysis_timestamp
-  where (s.comments_analyzed, s.compound_score) is distinct from (excluded.comments_analyzed, excluded.compound_score);
-  return (select p.profile_id from analytics.profile_posts p where p.id = scored[1]);
+  select i.profile_id into found_profile from incoming i limit 1;
+  return found_profile;
 end
 $$;
 comment on function analytics_private.store_comments(jsonb, text) is 'scores of comments whose post is known, counted once each; returns the profile of the first post, null when no post is known';

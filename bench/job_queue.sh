@@ -2,4 +2,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/venv.bash"
 
-exec "$PYTHON" "$BENCH/queue.py" "$@"
+exec "$PYTHON" "$BENCH/job_queue.py" "$@"
