@@ -45,8 +45,6 @@ create table if not exists analytics.profiles (
   constraint profiles_username_form check (username ~ '^[a-z0-9._]{1,30}$')
 );
 alter table analytics.profiles alter column id set default analytics.uuidv7();
-create index if not exists profiles_followers on analytics.profiles (followers_count);
-create index if not exists profiles_captured_at on analytics.profiles (captured_at);
 create index if not exists profiles_search_text on analytics.profiles
   using gin (to_tsvector('simple'::regconfig, coalesce(username, '') || ' ' || coalesce(full_name, '') || ' ' || coalesce(biography, '') || ' ' || coalesce(category, '')));
 create index if not exists profiles_search_trigrams on analytics.profiles
@@ -245,8 +243,8 @@ create table if not exists analytics.mentions (
   constraint mentions_type_known check (mention_type in ('tag', 'caption', 'comment'))
 );
 alter table analytics.mentions alter column id set default analytics.uuidv7();
-create index if not exists mentions_profile on analytics.mentions (profile_id, mentioned_username);
-create index if not exists mentions_username on analytics.mentions (mentioned_username);
+-- None on the name: a page of twelve posts can bring ninety mentions, and only erase_person() looks for one name everywhere.
+create index if not exists mentions_profile on analytics.mentions (profile_id);
 alter table analytics.mentions enable row level security;
 comment on table analytics.mentions is 'whom a profile mentions, in captions (@) and by tagging';
 comment on column analytics.mentions.mentioned_at is 'when the post was published';
