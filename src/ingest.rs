@@ -4,15 +4,20 @@ use analytics_domain::{erasure, instagram};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 
-use crate::pg::json::{JsonText, JsonbText};
+use crate::pg::json::{JsonText, Jsonb};
 
 /// The normalised document (docs/ingest.md), or `{"refusal": {code, message, hint, retryable}}`.
 #[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
-fn parse_instagram(payload: JsonText<'_>) -> JsonbText {
-    JsonbText(match instagram::parse(payload.0) {
-        Ok(capture) => capture.to_json(),
-        Err(refusal) => serde_json::json!({ "refusal": refusal }).to_string(),
-    })
+fn parse_instagram(payload: JsonText<'_>) -> Jsonb {
+    match instagram::parse(payload.0) {
+        Ok(capture) => Jsonb::of(&capture),
+        Err(refusal) => Jsonb::of(&Refused { refusal }),
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Refused {
+    refusal: instagram::Refusal,
 }
 
 /// Everybody a normalised document names, by handle and by id.

@@ -1,9 +1,12 @@
-//! `json` in without a copy, `jsonb` out without a second document tree.
+//! `json` in without a copy, `jsonb` out without a detour through text.
+
+use std::ffi::CString;
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call_as_datum, impl_sql_translatable, pg_sys};
+use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 /// An argument of type `json`: its text, borrowed from the server's (detoasted) memory.
 pub struct JsonText<'a>(pub &'a str);
@@ -17,30 +20,256 @@ unsafe impl<'fcx> ArgAbi<'fcx> for JsonText<'fcx> {
     }
 }
 
-/// A result of type `jsonb`, given as JSON text.
-pub struct JsonbText(pub String);
+/// A result of type `jsonb`.
+pub struct Jsonb(pg_sys::Datum);
 
-impl_sql_translatable!(JsonbText, "jsonb");
+impl_sql_translatable!(Jsonb, "jsonb");
 
-impl IntoDatum for JsonbText {
-    fn into_datum(self) -> Option<pg_sys::Datum> {
-        // The text comes from serde_json, which never writes a NUL; the parsers drop U+0000, which jsonb cannot hold.
-        let text = std::ffi::CString::new(self.0).unwrap_or_default();
-        // SAFETY: jsonb_in takes one C string, and copies what it keeps.
-        unsafe { direct_function_call_as_datum(pg_sys::jsonb_in, &[text.as_c_str().into_datum()]) }
-    }
-
-    fn type_oid() -> pg_sys::Oid {
-        pg_sys::JSONBOID
+impl Jsonb {
+    /// From structs, enums without fields, lists, texts, numbers and flags; the server's own parser would spend as much time
+    /// on the text of a document as reading the payload takes.
+    pub fn of(value: &impl Serialize) -> Self {
+        match value.serialize(Builder) {
+            // SAFETY: the tree below `root` was allocated by the server; the result is a new allocation of it.
+            Ok(mut root) => Self(pg_sys::Datum::from(unsafe { pg_sys::JsonbValueToJsonb(&mut root) })),
+            Err(problem) => pgrx::error!("a document cannot be written as jsonb: {problem}"),
+        }
     }
 }
 
-// SAFETY: `into_datum` gives a jsonb, or nothing, which is NULL.
-unsafe impl BoxRet for JsonbText {
+// SAFETY: the datum is a jsonb.
+unsafe impl BoxRet for Jsonb {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        match self.into_datum() {
-            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
-            None => fcinfo.return_null(),
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+/// A copy in the server's memory, which frees it with the function's context.
+fn allocated<T: Copy>(items: &[T]) -> *mut T {
+    // SAFETY: palloc returns as many bytes as asked for, aligned for any type, or raises.
+    unsafe {
+        let copy = pg_sys::palloc(size_of_val(items)).cast::<T>();
+        std::ptr::copy_nonoverlapping(items.as_ptr(), copy, items.len());
+        copy
+    }
+}
+
+fn text(value: &str) -> pg_sys::JsonbValue {
+    // jsonb has no U+0000, which the parsers drop. Documents are far below 2 GB.
+    let string = pg_sys::JsonbValue__bindgen_ty_1__bindgen_ty_1 {
+        len: value.len() as i32,
+        val: allocated(value.as_bytes()).cast(),
+    };
+    pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvString, val: pg_sys::JsonbValue__bindgen_ty_1 { string } }
+}
+
+fn number(numeric: pg_sys::Numeric) -> pg_sys::JsonbValue {
+    pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvNumeric, val: pg_sys::JsonbValue__bindgen_ty_1 { numeric } }
+}
+
+fn null() -> pg_sys::JsonbValue {
+    pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvNull, val: pg_sys::JsonbValue__bindgen_ty_1 { boolean: false } }
+}
+
+struct Builder;
+
+struct List(Vec<pg_sys::JsonbValue>);
+
+struct Object(Vec<(&'static str, pg_sys::JsonbValue)>);
+
+impl Serializer for Builder {
+    type Ok = pg_sys::JsonbValue;
+    type Error = serde_json::Error;
+    type SerializeSeq = List;
+    type SerializeStruct = Object;
+    type SerializeTuple = Impossible<Self::Ok, Self::Error>;
+    type SerializeTupleStruct = Impossible<Self::Ok, Self::Error>;
+    type SerializeTupleVariant = Impossible<Self::Ok, Self::Error>;
+    type SerializeMap = Impossible<Self::Ok, Self::Error>;
+    type SerializeStructVariant = Impossible<Self::Ok, Self::Error>;
+
+    fn serialize_bool(self, boolean: bool) -> Result<Self::Ok, Self::Error> {
+        Ok(pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvBool, val: pg_sys::JsonbValue__bindgen_ty_1 { boolean } })
+    }
+
+    fn serialize_i64(self, value: i64) -> Result<Self::Ok, Self::Error> {
+        // SAFETY: allocates a numeric.
+        Ok(number(unsafe { pg_sys::int64_to_numeric(value) }))
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<Self::Ok, Self::Error> {
+        if !value.is_finite() {
+            return Ok(null());
         }
+        let digits = CString::new(value.to_string()).map_err(Self::Error::custom)?;
+        // SAFETY: numeric_in takes a C string, a type it ignores and no modifier; the digits are a number's.
+        let numeric = unsafe {
+            direct_function_call_as_datum(
+                pg_sys::numeric_in,
+                &[digits.as_c_str().into_datum(), 0_i32.into_datum(), (-1_i32).into_datum()],
+            )
+        };
+        Ok(numeric.map_or_else(null, |datum| number(datum.cast_mut_ptr())))
+    }
+
+    fn serialize_str(self, value: &str) -> Result<Self::Ok, Self::Error> {
+        Ok(text(value))
+    }
+
+    fn serialize_none(self) -> Result<Self::Ok, Self::Error> {
+        Ok(null())
+    }
+
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<Self::Ok, Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<Self::Ok, Self::Error> {
+        Ok(text(variant))
+    }
+
+    fn serialize_seq(self, length: Option<usize>) -> Result<List, Self::Error> {
+        Ok(List(Vec::with_capacity(length.unwrap_or_default())))
+    }
+
+    fn serialize_struct(self, _: &'static str, length: usize) -> Result<Object, Self::Error> {
+        Ok(Object(Vec::with_capacity(length)))
+    }
+
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Self::Ok, Self::Error> {
+        value.serialize(self)
+    }
+
+    fn serialize_i8(self, value: i8) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i16(self, value: i16) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_i32(self, value: i32) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u8(self, value: u8) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u16(self, value: u16) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u32(self, value: u32) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.into())
+    }
+
+    fn serialize_u64(self, value: u64) -> Result<Self::Ok, Self::Error> {
+        self.serialize_i64(value.try_into().map_err(Self::Error::custom)?)
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<Self::Ok, Self::Error> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_char(self, value: char) -> Result<Self::Ok, Self::Error> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_unit(self) -> Result<Self::Ok, Self::Error> {
+        Ok(null())
+    }
+
+    fn serialize_bytes(self, _: &[u8]) -> Result<Self::Ok, Self::Error> {
+        Err(Self::Error::custom("bytes"))
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<Self::Ok, Self::Error> {
+        Ok(null())
+    }
+
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Result<Self::Ok, Self::Error> {
+        Err(Self::Error::custom("an enum with fields"))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Self::Error> {
+        Err(Self::Error::custom("a tuple"))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Self::Error> {
+        Err(Self::Error::custom("a tuple"))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Self::Error> {
+        Err(Self::Error::custom("an enum with fields"))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Self::Error> {
+        Err(Self::Error::custom("a map"))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Self::Error> {
+        Err(Self::Error::custom("an enum with fields"))
+    }
+}
+
+impl SerializeSeq for List {
+    type Ok = pg_sys::JsonbValue;
+    type Error = serde_json::Error;
+
+    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Self::Error> {
+        self.0.push(value.serialize(Builder)?);
+        Ok(())
+    }
+
+    fn end(self) -> Result<Self::Ok, Self::Error> {
+        let array = pg_sys::JsonbValue__bindgen_ty_1__bindgen_ty_2 {
+            nElems: self.0.len() as i32,
+            elems: allocated(&self.0),
+            rawScalar: false,
+        };
+        Ok(pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvArray, val: pg_sys::JsonbValue__bindgen_ty_1 { array } })
+    }
+}
+
+impl SerializeStruct for Object {
+    type Ok = pg_sys::JsonbValue;
+    type Error = serde_json::Error;
+
+    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Result<(), Self::Error> {
+        self.0.push((key, value.serialize(Builder)?));
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<Self::Ok, Self::Error> {
+        // The order in which jsonb keeps its keys, and looks for them; those of a struct are distinct.
+        self.0.sort_unstable_by_key(|(key, _)| (key.len(), *key));
+        let pairs: Vec<_> =
+            self.0.iter().map(|(key, value)| pg_sys::JsonbPair { key: text(key), value: *value, order: 0 }).collect();
+        let object =
+            pg_sys::JsonbValue__bindgen_ty_1__bindgen_ty_3 { nPairs: pairs.len() as i32, pairs: allocated(&pairs) };
+        Ok(pg_sys::JsonbValue { type_: pg_sys::jbvType::jbvObject, val: pg_sys::JsonbValue__bindgen_ty_1 { object } })
     }
 }

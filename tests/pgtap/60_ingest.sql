@@ -28,6 +28,10 @@ select results_eq('select kind::text, profile_id, captured_at, payload::text, di
   format($$values ('profile', %L::uuid, '2025-01-02'::timestamptz, %L, sha256(convert_to(%2$L, 'UTF8')))$$, :'mira', :'sample'), 'the payload is kept as it came, to the byte');
 select is((select attcompression from pg_catalog.pg_attribute where attrelid = 'analytics_private.raw_payloads'::regclass and attname = 'payload'), 'l', 'compressed with lz4');
 
+-- The document is built as PostgreSQL's own parser would build it: same keys in the same order, found by name.
+select is(d::text::jsonb, d, 'the parsed document is a regular jsonb') from analytics_private.parse_instagram(:'sample') d;
+select is_empty(format('select k from jsonb_each(analytics_private.parse_instagram(%L) -> ''posts'' -> 0) as e (k, v) where not analytics_private.parse_instagram(%1$L) -> ''posts'' -> 0 ? k', :'sample'),
+  'each of its keys is found');
 \set sample `cat domain/tests/samples/xdt_timeline.json`
 select pg_temp.ingest(:'sample', '2025-07-01') as lena \gset
 select is((select username from analytics.profiles where id = :'lena')::text, 'lena_flies', 'a page of posts in the form of 2025 belongs to who owns most of them');
