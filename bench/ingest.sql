@@ -24,9 +24,7 @@ create table plain.raw_payloads (
 create index on plain.raw_payloads (captured_at);
 alter table plain.profile_history add foreign key (profile_id) references plain.profiles on delete cascade;
 alter table plain.profile_posts add foreign key (profile_id) references plain.profiles on delete cascade;
-alter table plain.mentions add foreign key (profile_id) references plain.profiles on delete cascade,
-  add foreign key (post_id) references plain.profile_posts on delete cascade;
+alter table plain.mentions add foreign key (post_id, profile_id) references plain.profile_posts (id, profile_id) on delete cascade on update cascade;
 alter table plain.comment_scores add foreign key (post_id) references plain.profile_posts on delete cascade;
-alter table plain.comment_sentiment add foreign key (profile_id) references plain.profiles on delete cascade,
-  add foreign key (post_id) references plain.profile_posts on delete cascade;
+alter table plain.comment_sentiment add foreign key (post_id, profile_id) references plain.profile_posts (id, profile_id) on delete cascade on update cascade;
 alter table plain.related_profiles add foreign key (profile_id) references plain.profiles on delete cascade;

@@ -129,6 +129,8 @@ create table if not exists analytics.profile_posts (
   constraint profile_posts_pkey primary key (id),
   constraint profile_posts_instagram_post_id_key unique (instagram_post_id),
   constraint profile_posts_shortcode_key unique (shortcode),
+  -- For the keys of what hangs on a post: it belongs to the post's profile, and moves with it.
+  constraint profile_posts_of_profile_key unique (id, profile_id),
   constraint profile_posts_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade
 );
 alter table analytics.profile_posts alter column id set default analytics.uuidv7();
@@ -204,12 +206,12 @@ create table if not exists analytics.comment_sentiment (
   analysis_timestamp timestamptz not null default now(),
   constraint comment_sentiment_pkey primary key (id),
   constraint comment_sentiment_post_key unique (post_id),
-  constraint comment_sentiment_post_fkey foreign key (post_id) references analytics.profile_posts (id) on delete cascade,
-  constraint comment_sentiment_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade,
+  constraint comment_sentiment_post_fkey foreign key (post_id, profile_id) references analytics.profile_posts (id, profile_id)
+    on delete cascade on update cascade,
   constraint comment_sentiment_known check (overall_sentiment in ('positive', 'neutral', 'negative'))
 );
 alter table analytics.comment_sentiment alter column id set default analytics.uuidv7();
-create index if not exists comment_sentiment_profile on analytics.comment_sentiment (profile_id);
+create index if not exists comment_sentiment_profile on analytics.comment_sentiment (profile_id, post_id);
 alter table analytics.comment_sentiment enable row level security;
 comment on table analytics.comment_sentiment is 'VADER scores of a post''s comments: the mean over the comments seen so far, and their number';
 comment on column analytics.comment_sentiment.compound_score is '-1 to 1; the overall word is positive from 0.05, negative to -0.05';
@@ -231,20 +233,20 @@ alter table analytics_private.comment_scores enable row level security;
 create table if not exists analytics.mentions (
   id uuid not null,
   profile_id uuid not null,
-  post_id uuid,
+  post_id uuid not null,
   mentioned_username varchar(255) not null,
   mention_type varchar(50) not null,
   mention_context text,
   mentioned_at timestamptz not null,
   constraint mentions_pkey primary key (id),
   constraint mentions_once unique (post_id, mentioned_username, mention_type),
-  constraint mentions_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade,
-  constraint mentions_post_fkey foreign key (post_id) references analytics.profile_posts (id) on delete cascade,
+  constraint mentions_post_fkey foreign key (post_id, profile_id) references analytics.profile_posts (id, profile_id)
+    on delete cascade on update cascade,
   constraint mentions_type_known check (mention_type in ('tag', 'caption', 'comment'))
 );
 alter table analytics.mentions alter column id set default analytics.uuidv7();
 -- None on the name: a page of twelve posts can bring ninety mentions, and only erase_person() looks for one name everywhere.
-create index if not exists mentions_profile on analytics.mentions (profile_id);
+create index if not exists mentions_profile on analytics.mentions (profile_id, post_id);
 alter table analytics.mentions enable row level security;
 comment on table analytics.mentions is 'whom a profile mentions, in captions (@) and by tagging';
 comment on column analytics.mentions.mentioned_at is 'when the post was published';

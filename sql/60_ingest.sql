@@ -111,8 +111,6 @@ begin
   where r.profile_id = from_id
     and not exists (select from analytics_private.raw_payloads o where o.profile_id = into_id and o.digest = r.digest);
   update analytics.profile_posts p set profile_id = into_id where p.profile_id = from_id;
-  update analytics.mentions m set profile_id = into_id where m.profile_id = from_id;
-  update analytics.comment_sentiment c set profile_id = into_id where c.profile_id = from_id;
   update analytics.profile_history h set profile_id = into_id
   where h.profile_id = from_id
     and not exists (select from analytics.profile_history o where o.profile_id = into_id and o.captured_at = h.captured_at);
@@ -124,20 +122,6 @@ begin
 end
 $$;
 
--- A post that turns out to belong to another profile takes what hangs on it along.
-create or replace function analytics_private.move_post_children() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  update analytics.mentions m set profile_id = new.profile_id where m.post_id = new.id;
-  update analytics.comment_sentiment c set profile_id = new.profile_id where c.post_id = new.id;
-  return null;
-end
-$$;
-create or replace trigger profile_posts_move_children after update of profile_id on analytics.profile_posts
-  for each row when (old.profile_id is distinct from new.profile_id) execute function analytics_private.move_post_children();
-
--- Everything here is found by a key. The planner, who takes the JSON for a hundred rows and young tables for empty ones,
--- would rather scan, and keep to it until the next ANALYZE; and he would plan the long statements anew for each payload.
 create or replace function analytics_private.store_instagram(document jsonb, payload json, seen_at timestamptz, subject text)
 returns uuid language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
