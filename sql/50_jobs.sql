@@ -236,9 +236,11 @@ begin
       return analytics_private.settle_failure(job.id, document -> 'refusal' ->> 'code', document -> 'refusal' ->> 'message',
         not (document -> 'refusal' ->> 'retryable')::boolean, null);
     end if;
-    -- An answer about somebody else than was asked for is not stored: neither a mix-up at the remote nor a sidecar gone bad
-    -- may write over other profiles.
-    if job.payload ->> 'username' is distinct from coalesce(document -> 'profile' ->> 'username', job.payload ->> 'username')
+    -- An answer about somebody else than was asked for is not stored. One that names only an id is about whom that id is
+    -- known to be.
+    if job.payload ->> 'username' is distinct from coalesce(document -> 'profile' ->> 'username',
+         (select p.username from analytics.profiles p where p.instagram_user_id = document -> 'profile' ->> 'instagram_user_id'),
+         job.payload ->> 'username')
        and job.payload ->> 'instagram_user_id' is distinct from document -> 'profile' ->> 'instagram_user_id' then
       return analytics_private.settle_failure(job.id, 'EXTERNAL_API_ERROR', 'the answer is about another account than the one asked for', false, null);
     end if;

@@ -31,6 +31,12 @@ select lease_token as lease from analytics_private.claim_jobs('w', array['instag
 select is(analytics_private.complete_job(:'lease', '{"data":{"user":{"id":"99","username":"victim","edge_followed_by":{"count":5},"edge_follow":{"count":1},"edge_owner_to_timeline_media":{"count":0,"edges":[]}}},"status":"ok"}')
   ->> 'state', 'queued', 'an answer about another account fails the attempt');
 select is_empty($$select from analytics.profiles where username = 'victim' or instagram_user_id = '99'$$, 'and stores nothing');
+insert into analytics.profiles (username, instagram_user_id, biography) values ('victim', '99', 'mine');
+update analytics_private.jobs set run_at = now() where state = 'queued';
+select lease_token as lease from analytics_private.claim_jobs('w', array['instagram_profile'], 1, 60) \gset
+select is(analytics_private.complete_job(:'lease', '{"data":{"user":{"id":"99","biography":"theirs","edge_followed_by":{"count":5},"edge_follow":{"count":1},"edge_owner_to_timeline_media":{"count":0,"edges":[]}}},"status":"ok"}')
+  ->> 'state', 'queued', 'so does one that leaves the name out');
+select is((select biography from analytics.profiles where instagram_user_id = '99'), 'mine', 'and writes over nobody');
 
 
 create role hostile login;
