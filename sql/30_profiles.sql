@@ -203,6 +203,7 @@ create table if not exists analytics.comment_sentiment (
   compound_score double precision,
   overall_sentiment varchar(20),
   comments_analyzed integer not null,
+  comment_ids text[] not null default '{}',
   analysis_timestamp timestamptz not null default now(),
   constraint comment_sentiment_pkey primary key (id),
   constraint comment_sentiment_post_key unique (post_id),
@@ -214,21 +215,8 @@ alter table analytics.comment_sentiment alter column id set default analytics.uu
 create index if not exists comment_sentiment_profile on analytics.comment_sentiment (profile_id, post_id);
 alter table analytics.comment_sentiment enable row level security;
 comment on table analytics.comment_sentiment is 'VADER scores of a post''s comments: the mean over the comments seen so far, and their number';
+comment on column analytics.comment_sentiment.comment_ids is 'which comments are in the mean, so that pages that overlap or arrive twice count once; neither texts nor authors are kept';
 comment on column analytics.comment_sentiment.compound_score is '-1 to 1; the overall word is positive from 0.05, negative to -0.05';
-
--- What comment_sentiment is the mean of: sums, and which comments are in them, so that pages that overlap or arrive twice
--- count once. Neither texts nor authors.
-create table if not exists analytics_private.comment_scores (
-  post_id uuid not null,
-  comment_ids text[] not null,
-  positive double precision not null,
-  negative double precision not null,
-  neutral double precision not null,
-  compound double precision not null,
-  constraint comment_scores_pkey primary key (post_id),
-  constraint comment_scores_post_fkey foreign key (post_id) references analytics.profile_posts (id) on delete cascade
-);
-alter table analytics_private.comment_scores enable row level security;
 
 create table if not exists analytics.mentions (
   id uuid not null,

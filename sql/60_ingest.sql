@@ -27,7 +27,9 @@ $$;
 
 -- The row of a profile, locked, found by id, then by name, or made. Names move between accounts: whoever was seen with it
 -- last has it, and a row known only by that name (from an unlock) is merged into the account it turned out to be.
-create or replace function analytics_private.claim_profile(instagram_user_id text, username text, seen_at timestamptz) returns uuid
+--
+-- A new row begins with the facts that are indexed: filled in later, they would be indexed twice.
+create or replace function analytics_private.claim_profile(instagram_user_id text, username text, seen_at timestamptz, facts jsonb default null) returns analytics.profiles
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   by_id analytics.profiles;
@@ -41,46 +43,48 @@ begin
   end if;
 
   if by_id.id is null and by_name.id is null then
-    insert into analytics.profiles (instagram_user_id, username) values (claim_profile.instagram_user_id, claim_profile.username)
+    insert into analytics.profiles (instagram_user_id, username, full_name, biography, category)
+    values (claim_profile.instagram_user_id, claim_profile.username, facts ->> 'full_name', facts ->> 'biography', left(facts ->> 'category', 255))
     on conflict do nothing returning * into by_id;
     if by_id.id is null then
       -- Somebody else made it in this instant; now it can be seen.
-      return analytics_private.claim_profile(claim_profile.instagram_user_id, claim_profile.username, seen_at);
+      return analytics_private.claim_profile(claim_profile.instagram_user_id, claim_profile.username, seen_at, facts);
     end if;
-    return by_id.id;
+    return by_id;
   end if;
 
   if by_id.id is null then
     if instagram_user_id is null or by_name.instagram_user_id is null then
-      update analytics.profiles p set instagram_user_id = claim_profile.instagram_user_id
-      where p.id = by_name.id and claim_profile.instagram_user_id is not null;
-      return by_name.id;
+      if instagram_user_id is not null then
+        update analytics.profiles p set instagram_user_id = claim_profile.instagram_user_id where p.id = by_name.id returning * into by_name;
+      end if;
+      return by_name;
     end if;
     -- The name now belongs to another account than the one known by it.
     if by_name.captured_at > seen_at then
       insert into analytics.profiles (instagram_user_id, former_usernames) values (claim_profile.instagram_user_id, array[claim_profile.username])
       returning * into by_id;
-      return by_id.id;
+      return by_id;
     end if;
     update analytics.profiles p set username = null, former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
     where p.id = by_name.id;
     insert into analytics.profiles (instagram_user_id, username) values (claim_profile.instagram_user_id, claim_profile.username)
     returning * into by_id;
-    return by_id.id;
+    return by_id;
   end if;
 
   if username is null or by_id.username is not distinct from username then
-    return by_id.id;
+    return by_id;
   elsif by_id.captured_at > seen_at then
     update analytics.profiles p set former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
     where p.id = by_id.id and claim_profile.username <> all (p.former_usernames);
-    return by_id.id;
+    return by_id;
   end if;
   if by_name.id is not null and by_name.instagram_user_id is null then
     perform analytics_private.merge_profiles(by_name.id, by_id.id);
   elsif by_name.id is not null then
     if by_name.captured_at > seen_at then
-      return by_id.id;
+      return by_id;
     end if;
     update analytics.profiles p set username = null, former_usernames = analytics_private.with_former_name(p.former_usernames, claim_profile.username)
     where p.id = by_name.id;
@@ -88,8 +92,9 @@ begin
   update analytics.profiles p set
     username = claim_profile.username,
     former_usernames = array_remove(analytics_private.with_former_name(p.former_usernames, p.username), claim_profile.username)
-  where p.id = by_id.id;
-  return by_id.id;
+  where p.id = by_id.id
+  returning * into by_id;
+  return by_id;
 end
 $$;
 
@@ -180,8 +185,8 @@ begin
           from jsonb_to_recordset(document -> 'posts') as o (owner_id text, owner_username text)
           where o.owner_id is not null order by o.owner_id, o.owner_username nulls last) owners;
   else
-    target := analytics_private.claim_profile(subject_id, subject_name, seen_at);
-    select p.* into strict known from analytics.profiles p where p.id = target;
+    known := analytics_private.claim_profile(subject_id, subject_name, seen_at, facts);
+    target := known.id;
   end if;
   is_newest := known.captured_at is null or seen_at >= known.captured_at;
 
@@ -280,34 +285,35 @@ declare
   payload_digest constant bytea := decode(document ->> 'digest', 'hex');
   stored record;
 begin
-  select r.id, r.captured_at into stored from analytics_private.raw_payloads r
-  where r.digest = payload_digest and (r.profile_id = target or target is null and r.profile_id is null);
-  if found then
-    if seen_at > stored.captured_at then
-      update analytics_private.raw_payloads r set captured_at = seen_at where r.id = stored.id;
-      update analytics.profile_history h set captured_at = seen_at
-      where h.profile_id = target and h.captured_at = stored.captured_at
-        and not exists (select from analytics.profile_history o where o.profile_id = target and o.captured_at = seen_at);
-    end if;
-    return false;
-  end if;
   if keep_payload then
     insert into analytics_private.raw_payloads (profile_id, kind, subject, digest, captured_at, payload)
-    values (target, document ->> 'kind', store_payload.subject, payload_digest, seen_at, store_payload.payload);
+    values (target, document ->> 'kind', store_payload.subject, payload_digest, seen_at, store_payload.payload)
+    on conflict do nothing;
+    if found then
+      return true;
+    end if;
   end if;
-  return true;
+  select r.id, r.captured_at into stored from analytics_private.raw_payloads r
+  where r.digest = payload_digest and (r.profile_id = target or target is null and r.profile_id is null);
+  if not found then
+    return true;
+  end if;
+  if seen_at > stored.captured_at then
+    update analytics_private.raw_payloads r set captured_at = seen_at where r.id = stored.id;
+    update analytics.profile_history h set captured_at = seen_at
+    where h.profile_id = target and h.captured_at = stored.captured_at
+      and not exists (select from analytics.profile_history o where o.profile_id = target and o.captured_at = seen_at);
+  end if;
+  return false;
 end
 $$;
 
 create or replace function analytics_private.store_posts(document jsonb, seen_at timestamptz, target uuid, target_instagram_id text, followers bigint)
 returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+  known_better text[];
 begin
-  -- A collaboration belongs to its owner as soon as the owner's own timeline shows it, be that an older capture.
-  update analytics.profile_posts p set profile_id = target
-  where p.profile_id <> target and p.instagram_post_id = any (array(
-    select x ->> 'instagram_post_id' from jsonb_array_elements(document -> 'posts') x where x ->> 'owner_id' = target_instagram_id));
-
   with incoming as materialized (
     select x.*, coalesce(target, (select o.id from analytics.profiles o where o.instagram_user_id = x.owner_id)) as profile_id
     from jsonb_to_recordset(document -> 'posts') as x (instagram_post_id text, shortcode text, owner_id text, owner_username text,
@@ -319,7 +325,7 @@ begin
         posted_at timestamptz, sidecar_children jsonb, tagged_users jsonb, coauthor_producers jsonb, hashtags text[], mentions text[],
         mention_contexts jsonb)
     where x.posted_at is not null
-  ), stored (id, profile_id, instagram_post_id, posted_at) as (
+  ), stored (id, profile_id, instagram_post_id, posted_at, was_known) as (
     insert into analytics.profile_posts as p (instagram_post_id, profile_id, shortcode, owner_id, owner_username, media_type, product_type,
       is_video, is_carousel, carousel_media_count, display_url, thumbnail_src, video_url, video_view_count, video_play_count, video_duration,
       has_audio, width, height, caption, accessibility_caption, likes_count, comments_count, engagement_rate_by_followers, comments_disabled,
@@ -334,7 +340,7 @@ begin
     from incoming i
     where i.profile_id is not null
     on conflict on constraint profile_posts_instagram_post_id_key do update set
-      profile_id = case when target is null then excluded.profile_id else p.profile_id end,
+      profile_id = case when target is null or excluded.owner_id = target_instagram_id then excluded.profile_id else p.profile_id end,
       shortcode = excluded.shortcode,
       owner_id = coalesce(excluded.owner_id, p.owner_id), owner_username = coalesce(excluded.owner_username, p.owner_username),
       media_type = coalesce(excluded.media_type, p.media_type), product_type = coalesce(excluded.product_type, p.product_type),
@@ -359,22 +365,35 @@ begin
       coauthor_producers = coalesce(excluded.coauthor_producers, p.coauthor_producers),
       hashtags = excluded.hashtags, mentions = excluded.mentions, captured_at = excluded.captured_at
     where excluded.captured_at >= p.captured_at
-    returning p.id, p.profile_id, p.instagram_post_id, p.posted_at
-  ), wanted (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at) as (
-    select distinct on (s.id, m.mentioned_username, m.mention_type)
-      s.id, s.profile_id, m.mentioned_username, m.mention_type, m.mention_context, s.posted_at
+    returning p.id, p.profile_id, p.instagram_post_id, p.posted_at, p.xmax <> 0
+  ), wanted (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at, was_known) as (
+    select s.id, s.profile_id, m.mentioned_username, m.mention_type, m.mention_context, s.posted_at, s.was_known
     from stored s join incoming i on i.instagram_post_id = s.instagram_post_id
       cross join lateral jsonb_to_recordset(i.mention_contexts) as m (mentioned_username text, mention_type text, mention_context text)
     where m.mentioned_username is not null
   ), withdrawn as (
     delete from analytics.mentions g
-    where g.post_id = any (array(select s.id from stored s)) and not exists (
+    where g.post_id = any (array(select s.id from stored s where s.was_known)) and not exists (
       select from wanted w where w.post_id = g.post_id and w.mentioned_username = g.mentioned_username and w.mention_type = g.mention_type)
+  ), written as (
+    -- A post that nobody else can see yet has no mentions to collide with.
+    insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
+    select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
+    where not w.was_known
+  ), merged as (
+    insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
+    select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
+    where w.was_known
+    on conflict on constraint mentions_once do update set mention_context = excluded.mention_context, mentioned_at = excluded.mentioned_at
+    where (mentions.mention_context, mentions.mentioned_at) is distinct from (excluded.mention_context, excluded.mentioned_at)
   )
-  insert into analytics.mentions (post_id, profile_id, mentioned_username, mention_type, mention_context, mentioned_at)
-  select w.post_id, w.profile_id, w.mentioned_username, w.mention_type, w.mention_context, w.mentioned_at from wanted w
-  on conflict on constraint mentions_once do update set mention_context = excluded.mention_context, mentioned_at = excluded.mentioned_at
-  where (mentions.mention_context, mentions.mentioned_at) is distinct from (excluded.mention_context, excluded.mentioned_at);
+  select array_agg(i.instagram_post_id) into known_better from incoming i
+  where i.owner_id = target_instagram_id and i.instagram_post_id <> all (array(select s.instagram_post_id from stored s));
+
+  -- A collaboration belongs to its owner as soon as the owner's own timeline shows it, be that an older capture.
+  if known_better is not null then
+    update analytics.profile_posts p set profile_id = target where p.profile_id <> target and p.instagram_post_id = any (known_better);
+  end if;
 end
 $$;
 
@@ -386,35 +405,36 @@ declare
 begin
   with said as materialized (
     select c.*, case when c.post_instagram_id is null then coalesce(c.post_shortcode, subject) end as shortcode
-    from jsonb_to_recordset(document -> 'comments') as c (comment_id text, post_instagram_id text, post_shortcode text, positive double precision,
-      negative double precision, neutral double precision, compound double precision)
-    where c.comment_id is not null
+    from jsonb_to_recordset(document -> 'comments') as c (post_instagram_id text, post_shortcode text, comment_ids text[],
+      positive double precision, negative double precision, neutral double precision, compound double precision, scores jsonb)
   ), known as materialized (
-    select p.id, p.profile_id, p.instagram_post_id, p.shortcode from analytics.profile_posts p
-    where p.instagram_post_id = any (array(select s.post_instagram_id from said s)) or p.shortcode = any (array(select s.shortcode from said s))
-  ), incoming as materialized (
-    select distinct on (k.id, s.comment_id) k.id as post_id, k.profile_id, s.comment_id, s.positive, s.negative, s.neutral, s.compound
-    from said s join known k on k.instagram_post_id = s.post_instagram_id or k.shortcode = s.shortcode
-  ), summed as (
-    insert into analytics_private.comment_scores as t (post_id, comment_ids, positive, negative, neutral, compound)
-    select i.post_id, array_agg(i.comment_id), sum(i.positive), sum(i.negative), sum(i.neutral), sum(i.compound) from incoming i group by i.post_id
-    on conflict on constraint comment_scores_pkey do update set (comment_ids, positive, negative, neutral, compound) = (
-      select t.comment_ids || array_agg(i.comment_id), t.positive + sum(i.positive), t.negative + sum(i.negative), t.neutral + sum(i.neutral),
-             t.compound + sum(i.compound)
-      from incoming i where i.post_id = t.post_id and i.comment_id <> all (t.comment_ids))
-    where not excluded.comment_ids <@ t.comment_ids
-    returning t.post_id, cardinality(t.comment_ids) as n, t.positive, t.negative, t.neutral, t.compound
+    -- Two elements are of one post only where the answer calls it by id here and by shortcode there; then one counts.
+    select distinct on (p.id) p.id, p.profile_id, s.comment_ids, cardinality(s.comment_ids) as n, s.positive, s.negative, s.neutral, s.compound, s.scores
+    from said s cross join lateral (
+      select o.id, o.profile_id from analytics.profile_posts o where o.instagram_post_id = s.post_instagram_id
+      union all
+      select o.id, o.profile_id from analytics.profile_posts o where s.post_instagram_id is null and o.shortcode = s.shortcode) p
+    order by p.id, n desc
   ), scored as (
     insert into analytics.comment_sentiment as s (post_id, profile_id, positive_score, negative_score, neutral_score, compound_score,
-      overall_sentiment, comments_analyzed)
-    select m.post_id, k.profile_id, m.positive / m.n, m.negative / m.n, m.neutral / m.n, m.compound / m.n, analytics.sentiment_label(m.compound / m.n), m.n
-    from summed m join known k on k.id = m.post_id
+      overall_sentiment, comments_analyzed, comment_ids)
+    select k.id, k.profile_id, k.positive / k.n, k.negative / k.n, k.neutral / k.n, k.compound / k.n, analytics.sentiment_label(k.compound / k.n), k.n, k.comment_ids
+    from known k
     on conflict on constraint comment_sentiment_post_key do update set
-      positive_score = excluded.positive_score, negative_score = excluded.negative_score, neutral_score = excluded.neutral_score,
-      compound_score = excluded.compound_score, overall_sentiment = excluded.overall_sentiment, comments_analyzed = excluded.comments_analyzed,
-      analysis_timestamp = excluded.analysis_timestamp
+      (positive_score, negative_score, neutral_score, compound_score, overall_sentiment, comments_analyzed, comment_ids, analysis_timestamp) = (
+        select m.positive, m.negative, m.neutral, m.compound, analytics.sentiment_label(m.compound), m.n, m.comment_ids, excluded.analysis_timestamp
+        from (
+          select (coalesce(s.positive_score, 0) * s.comments_analyzed + sum((k.scores -> c.place ->> 0)::double precision)) / (s.comments_analyzed + count(*)) as positive,
+                 (coalesce(s.negative_score, 0) * s.comments_analyzed + sum((k.scores -> c.place ->> 1)::double precision)) / (s.comments_analyzed + count(*)) as negative,
+                 (coalesce(s.neutral_score, 0) * s.comments_analyzed + sum((k.scores -> c.place ->> 2)::double precision)) / (s.comments_analyzed + count(*)) as neutral,
+                 (coalesce(s.compound_score, 0) * s.comments_analyzed + sum((k.scores -> c.place ->> 3)::double precision)) / (s.comments_analyzed + count(*)) as compound,
+                 s.comments_analyzed + count(*)::integer as n, (select array_agg(i order by i) from unnest(s.comment_ids || array_agg(c.id)) as i) as comment_ids
+          from known k cross join lateral (
+            select u.id, u.position::integer - 1 as place from unnest(k.comment_ids) with ordinality as u (id, position)) c
+          where k.id = s.post_id and c.id <> all (s.comment_ids)) m)
+    where not excluded.comment_ids <@ s.comment_ids
   )
-  select i.profile_id into found_profile from incoming i limit 1;
+  select k.profile_id into found_profile from known k limit 1;
   return found_profile;
 end
 $$;

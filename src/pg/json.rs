@@ -6,7 +6,7 @@ use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call_as_datum, impl_sql_translatable, pg_sys};
-use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
+use serde::ser::{Error as _, Impossible, Serialize, SerializeSeq, SerializeStruct, SerializeTuple, Serializer};
 
 /// An argument of type `json`: its text, borrowed from the server's (detoasted) memory.
 pub struct JsonText<'a>(pub &'a str);
@@ -82,7 +82,7 @@ impl Serializer for Builder {
     type Error = serde_json::Error;
     type SerializeSeq = List;
     type SerializeStruct = Object;
-    type SerializeTuple = Impossible<Self::Ok, Self::Error>;
+    type SerializeTuple = List;
     type SerializeTupleStruct = Impossible<Self::Ok, Self::Error>;
     type SerializeTupleVariant = Impossible<Self::Ok, Self::Error>;
     type SerializeMap = Impossible<Self::Ok, Self::Error>;
@@ -202,8 +202,9 @@ impl Serializer for Builder {
         Err(Self::Error::custom("an enum with fields"))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Self::Error> {
-        Err(Self::Error::custom("a tuple"))
+    /// An array of fixed length.
+    fn serialize_tuple(self, length: usize) -> Result<List, Self::Error> {
+        self.serialize_seq(Some(length))
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeTupleStruct, Self::Error> {
@@ -232,6 +233,19 @@ impl Serializer for Builder {
         _: usize,
     ) -> Result<Self::SerializeStructVariant, Self::Error> {
         Err(Self::Error::custom("an enum with fields"))
+    }
+}
+
+impl SerializeTuple for List {
+    type Ok = pg_sys::JsonbValue;
+    type Error = serde_json::Error;
+
+    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), Self::Error> {
+        SerializeSeq::serialize_element(self, value)
+    }
+
+    fn end(self) -> Result<Self::Ok, Self::Error> {
+        SerializeSeq::end(self)
     }
 }
 

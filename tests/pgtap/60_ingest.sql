@@ -140,7 +140,7 @@ select bag_eq('select t from pg_temp.contents(array(select pg_temp.tables()), ''
 create function pg_temp.end_state() returns text[] language sql stable as $$
   select array_agg(t order by t)
   from pg_temp.contents(array['analytics.profiles', 'analytics.profile_history', 'analytics.profile_posts', 'analytics.mentions', 'analytics.related_profiles', 'analytics.comment_sentiment',
-    'analytics_private.raw_payloads', 'analytics_private.comment_scores']::regclass[], '{id,profile_id,post_id,created_at,updated_at,received_at,analysis_timestamp}') t
+    'analytics_private.raw_payloads']::regclass[], '{id,profile_id,post_id,created_at,updated_at,received_at,analysis_timestamp}') t
 $$;
 create temp table captures (family text, number integer, payload json, at timestamptz);
 insert into captures values

@@ -85,7 +85,7 @@ select is(pg_temp.comments_of(:'owner'), 10::bigint, 'post 2025: the comments be
 \set payload `cat "${ANALYTICS_FIXTURES:-../shared/fixtures}/instagram/comments_2021_shortcode.json"`
 select throws_ok(format('select analytics_private.ingest_instagram(%L)', :'payload'), 'PT400', null, 'comments 2021: refused as long as it is not said whose');
 select is(analytics_private.ingest_instagram(:'payload', subject => 'B7XDCBNlds_'), :'robert'::uuid, 'comments 2021: stored for the post that is named');
-select is((select c.comment_ids @> array['17919937453497598'] from analytics_private.comment_scores c join analytics.profile_posts p on p.id = c.post_id
+select is((select c.comment_ids @> array['17919937453497598'] from analytics.comment_sentiment c join analytics.profile_posts p on p.id = c.post_id
   where p.shortcode = 'B7XDCBNlds_'), true, 'comments 2021: one of them');
 
 \set payload `cat "${ANALYTICS_FIXTURES:-../shared/fixtures}/instagram/hashtag_2021_paris.json"`

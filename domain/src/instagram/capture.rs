@@ -1,7 +1,9 @@
 //! The normalised document. Field names are those of the columns it goes into. `None` means that the payload does not
 //! say, and never stands for zero or false.
 
-use serde::Serialize;
+use std::collections::HashMap;
+
+use serde::{Serialize, Serializer};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Capture {
@@ -15,6 +17,7 @@ pub struct Capture {
     /// Posts left out because their id or shortcode is missing.
     pub skipped_posts: u64,
     pub related: Vec<Related>,
+    #[serde(serialize_with = "by_post")]
     pub comments: Vec<Comment>,
     /// Of the posts; of the comments when the payload is one post or its comments.
     pub page: Option<Page>,
@@ -177,18 +180,58 @@ pub struct Related {
 }
 
 /// What a comment says, without its words and without who wrote it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Comment {
     pub comment_id: String,
     pub post_instagram_id: Option<String>,
     pub post_shortcode: Option<String>,
-    /// RFC 3339, UTC.
-    pub created_at: Option<String>,
     pub positive: f64,
     pub negative: f64,
     pub neutral: f64,
     pub compound: f64,
-    pub likes_count: Option<i64>,
+}
+
+/// The sums are for a post without any comment so far; `scores` (in the order of the sums) are for one with some, of
+/// which only the new ones count.
+#[derive(Serialize)]
+struct CommentsOfPost<'a> {
+    post_instagram_id: Option<&'a str>,
+    post_shortcode: Option<&'a str>,
+    comment_ids: Vec<&'a str>,
+    positive: f64,
+    negative: f64,
+    neutral: f64,
+    compound: f64,
+    scores: Vec<[f64; 4]>,
+}
+
+fn by_post<S: Serializer>(comments: &[Comment], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut posts: Vec<CommentsOfPost<'_>> = Vec::new();
+    let mut places = HashMap::new();
+    for comment in comments {
+        let post = (comment.post_instagram_id.as_deref(), comment.post_shortcode.as_deref());
+        let place = *places.entry(post).or_insert_with(|| {
+            posts.push(CommentsOfPost {
+                post_instagram_id: post.0,
+                post_shortcode: post.1,
+                comment_ids: Vec::new(),
+                positive: 0.0,
+                negative: 0.0,
+                neutral: 0.0,
+                compound: 0.0,
+                scores: Vec::new(),
+            });
+            posts.len() - 1
+        });
+        let all = &mut posts[place];
+        all.comment_ids.push(&comment.comment_id);
+        all.positive += comment.positive;
+        all.negative += comment.negative;
+        all.neutral += comment.neutral;
+        all.compound += comment.compound;
+        all.scores.push([comment.positive, comment.negative, comment.neutral, comment.compound]);
+    }
+    posts.serialize(serializer)
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -178,12 +178,10 @@ impl Gathered {
                     comment_id: id,
                     post_instagram_id: post_id.map(str::to_owned),
                     post_shortcode: shortcode.map(str::to_owned),
-                    created_at: values::time(comment.created_at).and_then(values::rfc3339),
                     positive: score.positive,
                     negative: score.negative,
                     neutral: score.neutral,
                     compound: score.compound,
-                    likes_count: values::count(comment.edge_liked_by.count),
                 });
             }
             self.comments(comment.replies.edges, post_id, shortcode);

@@ -224,8 +224,6 @@ objects! {
     Comment<'a> {
         id: Id<'a> = "id",
         text: Text<'a> = "text",
-        created_at: Number = "created_at",
-        edge_liked_by: Counted<'a> = "edge_liked_by",
         replies: Replies<'a> = "edge_threaded_comments",
     }
 
