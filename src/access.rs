@@ -2,22 +2,21 @@
 
 use analytics_domain::access::is_open;
 use pgrx::datum::Uuid;
-use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::identity::with_caller;
-use crate::pg::plan::Lookup;
+use crate::pg::row::Row;
 use crate::pg::session;
 
 /// Answers kept per snapshot; a scan over more profiles than this asks again, and memory stays bounded (about 100 kB).
 const REMEMBERED_WINDOWS: usize = 4096;
 
-thread_local! {
-    static WINDOW: Lookup = const { Lookup::new(
-        c"select a.granted_at, a.expires_at from analytics.user_profile_access a where a.user_id operator(pg_catalog.=) $1 and a.profile_id operator(pg_catalog.=) $2",
-        &[pg_sys::UUIDOID, pg_sys::UUIDOID],
-    ) };
-}
+const WINDOW: Row<2, 2> = Row {
+    table: c"user_profile_access",
+    index: c"user_profile_access_once",
+    key: [c"user_id", c"profile_id"],
+    columns: [c"granted_at", c"expires_at"],
+};
 
 /// True while the caller's window on the profile is open: `[granted_at, expires_at)`, at the time the client's statement
 /// began, so one statement sees one answer and a long transaction is closed out at its next statement.
@@ -42,15 +41,8 @@ fn may_read_profile(profile_id: Uuid) -> bool {
 /// Microseconds since 2000-01-01 UTC.
 fn find_window(user: Uuid, profile: Uuid) -> Option<(i64, i64)> {
     let (Some(user), Some(profile)) = (user.into_datum(), profile.into_datum()) else { return None };
-    let mut window = None;
-    session::as_owner(|| {
-        WINDOW.with(|lookup| {
-            lookup.rows(&mut [user, profile], 2, |row| {
-                if let [Some(from), Some(to)] = row {
-                    window = Some((from.value() as i64, to.value() as i64));
-                }
-            });
-        });
-    });
-    window
+    WINDOW.find([user, profile], |columns, _| match columns {
+        [Some(from), Some(to)] => Some((from.value() as i64, to.value() as i64)),
+        _ => None,
+    })?
 }

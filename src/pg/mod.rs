@@ -2,5 +2,6 @@
 
 pub mod json;
 pub mod plan;
+pub mod row;
 pub mod session;
 pub mod snapshot;
