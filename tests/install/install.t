@@ -3,6 +3,8 @@
 # connection is psql's (PGHOST, PGPORT, PGUSER, PGPASSWORD), to a cluster that has the extension, as a superuser.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/install/tap.sh
+source "$here/tap.sh"
 work=$(mktemp -d)
 main=tap_install_$$
 copy=tap_restored_$$
@@ -23,29 +25,6 @@ clean_up() {
 } >/dev/null 2>&1
 trap clean_up EXIT
 
-tests=0
-ok() { # description command…
-  local description=$1
-  shift
-  tests=$((tests + 1))
-  if "$@" >"$work/said" 2>&1; then
-    printf 'ok %s - %s\n' "$tests" "$description"
-  else
-    printf 'not ok %s - %s\n' "$tests" "$description"
-    head -n 30 "$work/said" | sed 's/^/# /'
-  fi
-}
-same() { # description expected got
-  ok "$1" diff <(printf '%s\n' "$2") <(printf '%s\n' "$3")
-}
-sql() { # database statement…
-  local database=$1 statement
-  shift
-  for statement in "$@"; do
-    psql -qAtX -v ON_ERROR_STOP=1 -d "$database" -c "$statement" || return
-  done
-}
-file() { psql -qAtX -d "$1" -f "$here/$2"; }
 as_owner() { PGUSER=$owner PGPASSWORD=$password "$@"; }
 as_analyst() { PGUSER=$analyst PGPASSWORD=$password "$@"; }
 fails_with() { # pattern command…
