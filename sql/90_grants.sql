@@ -63,3 +63,12 @@ to service_role, @installer@;
 
 -- 95_auth_bridge.sql runs as the installer.
 grant execute on function analytics_private.mirror_user(jsonb), analytics_private.mirror_auth_user() to @installer@;
+
+-- Credits
+grant select on analytics.credit_prices to anon, authenticated, service_role, @installer@;
+grant select on analytics.credit_balances, analytics.credit_transactions, analytics.credit_entries to authenticated, service_role, @installer@;
+grant execute on function analytics.credit_balance(uuid), analytics.credit_history(uuid, integer, text) to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.grant_credits(uuid, bigint, text, text, text), analytics_private.charge_credits(uuid, text, uuid, text),
+  analytics_private.refund_credits(uuid, uuid, text), analytics_private.set_credit_price(text, bigint), analytics_private.check_ledger()
+to service_role, @installer@;
