@@ -72,3 +72,11 @@ grant execute on function
   analytics_private.grant_credits(uuid, bigint, text, text, text), analytics_private.charge_credits(uuid, text, uuid, text),
   analytics_private.refund_credits(uuid, uuid, text), analytics_private.set_credit_price(text, bigint), analytics_private.check_ledger()
 to service_role, @installer@;
+
+-- Billing
+grant select on analytics.subscription_history to authenticated, service_role, @installer@;
+grant execute on function analytics_private.apply_billing_event(json, text) to analytics_sidecar, service_role, @installer@;
+grant execute on function
+  analytics_private.set_plan_price(text, text), analytics_private.link_billing_customer(text, uuid), analytics_private.set_plan(uuid, text),
+  analytics_private.list_billing_events(text, integer)
+to service_role, @installer@;

@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Billing events of Stripe.
+pub mod billing;
 /// SHA-256 as text.
 pub mod digest;
 /// Engagement rates.
