@@ -12,7 +12,7 @@ grant select on analytics.users, analytics.user_profiles, analytics.workspaces, 
   analytics.user_profile_access, analytics.user_favorites, analytics.user_searches, analytics.search_history
 to authenticated, service_role, @installer@;
 grant select on analytics.plans to anon, authenticated, service_role, @installer@;
-grant select on analytics.subscriptions to authenticated, service_role, @installer@;
+grant select on analytics.subscriptions, analytics.quota_counters to authenticated, service_role, @installer@;
 grant select on analytics.auth_users to service_role, @installer@;
 
 -- Columns a user may set himself; what decides about rights, money or identity is not among them.

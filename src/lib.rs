@@ -11,6 +11,7 @@ mod ingest;
 mod install;
 mod jobs;
 mod pg;
+mod quota;
 mod request;
 mod sentiment;
 mod text;
