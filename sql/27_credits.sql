@@ -55,7 +55,7 @@ create table if not exists analytics.credit_transactions (
   constraint credit_transactions_refund_target check ((kind = 'refund') = (refunds_id is not null))
 );
 alter table analytics.credit_transactions alter column id set default analytics.uuidv7();
-create unique index if not exists credit_transactions_refunded_once on analytics.credit_transactions (workspace_id, refunds_id) where refunds_id is not null;
+create unique index if not exists credit_transactions_refunded_once on analytics.credit_transactions (workspace_id, refunds_id);
 create index if not exists credit_transactions_created_at on analytics.credit_transactions (workspace_id, created_at desc, id desc);
 alter table analytics.credit_transactions enable row level security;
 comment on table analytics.credit_transactions is 'why credits moved; rows are only ever added';
@@ -207,7 +207,7 @@ $$;
 comment on function analytics_private.charge_credits(uuid, text, uuid, text) is
 $$takes the price of an action from a workspace's credits (operators, and the functions that act)
 reference: what is paid for. idempotency_key: the same key is charged once and answers the same transaction. Returns the transaction, null for an action without a price. Errors: PAYMENT_REQUIRED (details: action, price, balance), CONFLICT (the key was used for something else), VALIDATION_ERROR.
-Example: select analytics_private.charge_credits('0195c3a0-0000-7000-8000-000000000001', 'no_such_action', null, 'export 17')$$;
+Example: select analytics_private.charge_credits('0195c3a0-0000-7000-8000-000000000001', 'no_such_action', null, 'export 17') is null$$;
 
 -- Definer: as above.
 create or replace function analytics_private.refund_credits(workspace_id uuid, transaction_id uuid, reason text default null) returns uuid

@@ -4,3 +4,4 @@ pub mod json;
 pub mod plan;
 pub mod session;
 pub mod snapshot;
+pub mod transaction;

@@ -5,6 +5,7 @@ select no_plan();
 
 select pg_temp.sign_up('ada@example.com') as ada, pg_temp.sign_up('bob@example.com') as bob \gset
 select pg_temp.personal_workspace(:'ada') as adas, pg_temp.personal_workspace(:'bob') as bobs \gset
+select pg_temp.put_plan(:'ada', 'premium'), pg_temp.put_plan(:'bob', 'premium') \g /dev/null
 create function pg_temp.jobs() returns text language sql stable as $$
   select string_agg(kind || ' ' || key || ' ' || state, ', ' order by key, id) from analytics_private.jobs
 $$;
