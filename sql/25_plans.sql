@@ -44,6 +44,7 @@ create table if not exists analytics.subscriptions (
   workspace_id uuid not null,
   plan_name varchar(50) not null,
   status varchar(20) not null,
+  is_in_force boolean not null generated always as (status in ('trialing', 'active', 'past_due')) stored,
   stripe_subscription_id varchar(255),
   anchor_at timestamptz not null,
   current_period_start timestamptz,
@@ -63,6 +64,7 @@ create index if not exists subscriptions_plan on analytics.subscriptions (plan_n
 alter table analytics.subscriptions enable row level security;
 comment on table analytics.subscriptions is 'which plan a workspace pays for; only billing functions write it';
 comment on column analytics.subscriptions.status is 'Stripe''s words; trialing, active and past_due (Stripe is still trying to collect) give the plan, the others the free one';
+comment on column analytics.subscriptions.is_in_force is 'whether it gives its plan and its quota periods now';
 comment on column analytics.subscriptions.anchor_at is 'quota periods begin on its day and time of each month, in UTC, or on the last day of a month that is too short';
 
 create or replace trigger subscriptions_touch before update on analytics.subscriptions
@@ -80,7 +82,7 @@ declare
   plan analytics.plans;
 begin
   select p.* into plan from analytics.subscriptions s join analytics.plans p on p.name = s.plan_name
-  where s.workspace_id = plan_of.workspace_id and s.status in ('trialing', 'active', 'past_due');
+  where s.workspace_id = plan_of.workspace_id and s.is_in_force;
   if not found then
     select p.* into plan from analytics.plans p where p.name = 'free';
   end if;
@@ -105,3 +107,130 @@ end
 $$;
 comment on function analytics_private.plan_limit(uuid, text) is
   'how much of a resource the workspace''s plan allows, null without limit: posts, profile_unlocks, ai_generations (a period), seats, connected_accounts (at a time)';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Quotas: what a workspace has used of its plan in the running period. No job resets them: a counter belongs to the period
+-- in its row, and counts nothing once that is over.
+
+create table if not exists analytics.quota_counters (
+  workspace_id uuid not null,
+  resource varchar(32) not null,
+  period_start timestamptz not null,
+  used bigint not null,
+  constraint quota_counters_pkey primary key (workspace_id, resource),
+  constraint quota_counters_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id),
+  constraint quota_counters_resource_known check (resource in ('posts', 'profile_unlocks', 'ai_generations')),
+  constraint quota_counters_used_not_negative check (used >= 0)
+) with (fillfactor = 50);
+alter table analytics.quota_counters enable row level security;
+comment on table analytics.quota_counters is 'units used in a period; a row of a period that is over counts as nothing. Only functions write it; analytics.quotas() reads it right';
+comment on column analytics.quota_counters.period_start is 'start of the period in which the units were used; never goes back';
+
+drop policy if exists "members read what their workspaces have used" on analytics.quota_counters;
+create policy "members read what their workspaces have used" on analytics.quota_counters for select to authenticated
+  using (workspace_id = any ((select analytics_private.workspace_ids('analyst'))::uuid[]));
+
+create or replace function analytics_private.quota_anchor(workspace_id uuid) returns timestamptz
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select s.anchor_at from analytics.subscriptions s where s.workspace_id = quota_anchor.workspace_id and s.is_in_force);
+end
+$$;
+comment on function analytics_private.quota_anchor(uuid) is 'what the quota periods of a workspace are counted from; null for calendar months in UTC';
+
+-- One statement takes the units or does not: whoever comes second waits for the row and is judged by what it then holds, or
+-- fails with a serialization error where its snapshot may not see that. A row whose period began later than the one that
+-- the anchor gives stays in force: a plan that is cancelled hands out no second quota in the same month.
+create or replace function analytics_private.take_units_at(workspace_id uuid, resource text, units bigint, moment timestamptz) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  allowed constant bigint := analytics_private.plan_limit(take_units_at.workspace_id, take_units_at.resource);
+  current_start constant timestamptz := analytics_private.period_start(
+    analytics_private.quota_anchor(take_units_at.workspace_id), take_units_at.moment);
+  charged timestamptz;
+begin
+  if take_units_at.units is null or take_units_at.units < 1 then
+    perform analytics_private.raise_error('INTERNAL', 'units are taken one or more at a time');
+  end if;
+  insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
+  select take_units_at.workspace_id, take_units_at.resource, current_start, take_units_at.units
+  where take_units_at.units <= allowed is not false
+  on conflict on constraint quota_counters_pkey do update set
+    used = case when q.period_start < excluded.period_start then excluded.used else q.used + excluded.used end,
+    period_start = greatest(q.period_start, excluded.period_start)
+  where allowed is null or q.period_start < excluded.period_start or q.used <= allowed - excluded.used
+  returning q.period_start into charged;
+  return charged;
+end
+$$;
+comment on function analytics_private.take_units_at(uuid, text, bigint, timestamptz) is
+  'takes units of the quota that holds at a moment; the start of the period they are charged to, null when too few are left';
+
+create or replace function analytics_private.try_take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  -- The clock, not the transaction's start: a long transaction must not charge a period that is over.
+  return analytics_private.take_units_at(try_take_units.workspace_id, try_take_units.resource, try_take_units.units, clock_timestamp());
+end
+$$;
+comment on function analytics_private.try_take_units(uuid, text, bigint) is
+  'takes units of a workspace''s quota: posts, profile_unlocks or ai_generations. The start of the period they are charged to, for giving them back; null, and nothing taken, when too few are left';
+
+-- What is left at a moment. A row of a period that is over counts as nothing.
+create or replace function analytics_private.quota_state(
+  workspace_id uuid, resource text, moment timestamptz,
+  out allowed bigint, out used bigint, out remaining bigint, out period_start timestamptz, out resets_at timestamptz
+) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  anchor constant timestamptz := analytics_private.quota_anchor(quota_state.workspace_id);
+  counter record;
+begin
+  quota_state.allowed := analytics_private.plan_limit(quota_state.workspace_id, quota_state.resource);
+  quota_state.period_start := analytics_private.period_start(anchor, quota_state.moment);
+  quota_state.resets_at := analytics_private.period_end(anchor, quota_state.moment);
+  quota_state.used := 0;
+  select q.used, q.period_start into counter from analytics.quota_counters q
+  where q.workspace_id = quota_state.workspace_id and q.resource = quota_state.resource;
+  if counter.period_start >= quota_state.period_start then
+    quota_state.used := counter.used;
+    quota_state.period_start := counter.period_start;
+  end if;
+  quota_state.remaining := greatest(quota_state.allowed - quota_state.used, 0);
+end
+$$;
+comment on function analytics_private.quota_state(uuid, text, timestamptz) is
+  'limit, use and rest of a metered resource at a moment; limit and rest are null without limit';
+
+create or replace function analytics_private.take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  moment constant timestamptz := clock_timestamp();
+  charged constant timestamptz := analytics_private.take_units_at(take_units.workspace_id, take_units.resource, take_units.units, moment);
+  state record;
+begin
+  if charged is null then
+    state := analytics_private.quota_state(take_units.workspace_id, take_units.resource, moment);
+    perform analytics_private.raise_error('PAYMENT_REQUIRED',
+      format('the plan allows %s %s a period: %s used, %s asked for', state.allowed, replace(take_units.resource, '_', ' '), state.used, take_units.units),
+      format('wait until %s, or take a larger plan', to_char(state.resets_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+      jsonb_build_object('resource', take_units.resource, 'limit', state.allowed, 'used', state.used, 'requested', take_units.units,
+        'resets_at', state.resets_at));
+  end if;
+  return charged;
+end
+$$;
+comment on function analytics_private.take_units(uuid, text, bigint) is
+  'as try_take_units, and raises PAYMENT_REQUIRED {resource, limit, used, requested, resets_at} when too few are left';
+
+create or replace function analytics_private.give_back_units(workspace_id uuid, resource text, units bigint, period_start timestamptz) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update analytics.quota_counters q set used = greatest(q.used - give_back_units.units, 0)
+  where q.workspace_id = give_back_units.workspace_id and q.resource = give_back_units.resource
+    and q.period_start = give_back_units.period_start
+    and q.period_start >= analytics_private.period_start(analytics_private.quota_anchor(give_back_units.workspace_id), clock_timestamp());
+end
+$$;
+comment on function analytics_private.give_back_units(uuid, text, bigint, timestamptz) is
+  'gives units back that were taken in the period that began then; nothing happens when it is over';

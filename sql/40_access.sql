@@ -10,6 +10,9 @@ create table if not exists analytics.user_profile_access (
   workspace_id uuid not null,
   granted_at timestamptz not null,
   expires_at timestamptz not null,
+  payment varchar(10),
+  payment_period timestamptz,
+  credit_transaction_id uuid,
   created_at timestamptz not null default now(),
   constraint user_profile_access_pkey primary key (id),
   -- The policy of every observed table probes this key; granted_at and expires_at ride along so that it reads no heap page.
@@ -17,15 +20,21 @@ create table if not exists analytics.user_profile_access (
   constraint user_profile_access_user_fkey foreign key (user_id) references analytics.users (id),
   constraint user_profile_access_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade,
   constraint user_profile_access_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id),
-  constraint user_profile_access_window check (granted_at < expires_at)
+  constraint user_profile_access_credits_fkey foreign key (workspace_id, credit_transaction_id) references analytics.credit_transactions (workspace_id, id),
+  constraint user_profile_access_window check (granted_at < expires_at),
+  constraint user_profile_access_payment check (
+    (payment_period is not null, credit_transaction_id is not null)
+      = (coalesce(payment = 'quota', false), coalesce(payment = 'credits', false)) and payment in ('quota', 'credits'))
 );
 alter table analytics.user_profile_access alter column id set default analytics.uuidv7();
 create index if not exists user_profile_access_profile on analytics.user_profile_access (profile_id);
-create index if not exists user_profile_access_workspace on analytics.user_profile_access (workspace_id);
+create index if not exists user_profile_access_workspace on analytics.user_profile_access (workspace_id, credit_transaction_id);
 create index if not exists user_profile_access_expires_at on analytics.user_profile_access (expires_at);
 alter table analytics.user_profile_access enable row level security;
 comment on table analytics.user_profile_access is 'windows [granted_at, expires_at) in which a user may read a profile';
 comment on column analytics.user_profile_access.workspace_id is 'the workspace that paid; the window itself is the user''s alone';
+comment on column analytics.user_profile_access.payment is 'quota: a unit of profile_unlocks; credits: the price of unlock_profile; null: nothing was taken';
+comment on column analytics.user_profile_access.payment_period is 'start of the quota period that was charged';
 
 drop policy if exists "users read their own windows" on analytics.user_profile_access;
 create policy "users read their own windows" on analytics.user_profile_access for select to authenticated

@@ -101,13 +101,13 @@ $$;
 create or replace function analytics_private.merge_profiles(from_id uuid, into_id uuid) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  -- Of two windows of one user the one that ends later stays.
-  insert into analytics.user_profile_access as a (user_id, profile_id, workspace_id, granted_at, expires_at, created_at)
-  select w.user_id, into_id, w.workspace_id, w.granted_at, w.expires_at, w.created_at
-  from analytics.user_profile_access w where w.profile_id = from_id
-  on conflict (user_id, profile_id) do update set
-    granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id
-  where excluded.expires_at > a.expires_at;
+  -- Whoever has paid for both gets the later end, and the price of the one that turned out to be nothing new.
+  update analytics.user_profile_access a set expires_at = w.expires_at
+  from analytics.user_profile_access w
+  where a.profile_id = into_id and w.profile_id = from_id and w.user_id = a.user_id and w.expires_at > a.expires_at;
+  update analytics.user_profile_access w set profile_id = into_id
+  where w.profile_id = from_id and not exists (select from analytics.user_profile_access a where a.profile_id = into_id and a.user_id = w.user_id);
+  perform analytics_private.close_undelivered(from_id);
   insert into analytics.user_favorites (user_id, profile_id, added_at, notes, tags)
   select f.user_id, into_id, f.added_at, f.notes, f.tags from analytics.user_favorites f where f.profile_id = from_id
   on conflict (user_id, profile_id) do nothing;
@@ -489,6 +489,33 @@ begin
 end
 $$;
 
+create or replace function analytics_private.close_undelivered(profile uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  payment record;
+begin
+  -- In one order for everybody, and for each workspace the counter before the wallet, so that two who give back never wait
+  -- for each other in a circle. What is given back goes with the window's row: once.
+  for payment in
+    with closed as (
+      delete from analytics.user_profile_access a where a.profile_id = profile
+      returning a.workspace_id, a.payment, a.payment_period, a.credit_transaction_id
+    )
+    select c.workspace_id, c.payment_period, c.credit_transaction_id, count(*) as windows from closed c
+    where c.payment is not null
+    group by c.workspace_id, c.payment_period, c.credit_transaction_id
+    order by c.workspace_id, c.payment_period nulls last, c.credit_transaction_id
+  loop
+    if payment.credit_transaction_id is null then
+      perform analytics_private.give_back_units(payment.workspace_id, 'profile_unlocks', payment.windows, payment.payment_period);
+    else
+      perform analytics_private.refund_credits(payment.workspace_id, payment.credit_transaction_id, 'the profile could not be fetched');
+    end if;
+  end loop;
+end
+$$;
+comment on function analytics_private.close_undelivered(uuid) is 'closes the windows on a profile of which nothing was delivered, and gives back what was paid for them';
+
 create or replace function analytics_private.fetch_failed(kind text, payload jsonb, code text, message text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -501,8 +528,7 @@ begin
   where p.username = payload ->> 'username'
   returning p.id, p.captured_at into failed;
   if failed.id is not null and failed.captured_at is null then
-    -- Nothing was delivered, so nothing is open.
-    delete from analytics.user_profile_access a where a.profile_id = failed.id;
+    perform analytics_private.close_undelivered(failed.id);
   end if;
 end
 $$;

@@ -17,66 +17,145 @@ begin
 end
 $$;
 
-create or replace function analytics_private.unlock_one(caller uuid, payer uuid, name text) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  -- The time by which the policies judge windows: what is unlocked can be read in the same statement.
-  moment constant timestamptz := statement_timestamp();
-  profile record;
-  access record;
-  opened boolean := false;
-  fresh boolean;
-  state text;
+-- The row of a name, made if there is none, and the caller's window on it. Locked as the window's foreign key will lock it:
+-- a row known by name alone may just be merged into its account. Null in profile_id: the person was removed on request.
+create or replace function analytics_private.unlock_target(
+  caller uuid, name text, out profile_id uuid, out captured_at timestamptz, out failed_at timestamptz, out failure_code text, out failure_message text,
+  out granted_at timestamptz, out expires_at timestamptz
+) language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
 begin
-  -- Locked as the window's foreign key will lock it: a row known by name alone may just be merged into its account.
   loop
-    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
-    from analytics.profiles p where p.username = name for key share;
-    if found and profile.captured_at is null then
-      -- Its fetch may be failing in this instant: then wait for it to say so.
-      select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message into profile
+    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message, a.granted_at, a.expires_at
+    into unlock_target.profile_id, unlock_target.captured_at, unlock_target.failed_at, unlock_target.failure_code, unlock_target.failure_message,
+      unlock_target.granted_at, unlock_target.expires_at
+    from analytics.profiles p left join analytics.user_profile_access a on a.user_id = caller and a.profile_id = p.id
+    where p.username = name for key share of p;
+    if found and unlock_target.captured_at is null then
+      -- Its fetch may be failing in this instant: then wait for it to say so, and look at the window after that.
+      select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message
+      into unlock_target.profile_id, unlock_target.captured_at, unlock_target.failed_at, unlock_target.failure_code, unlock_target.failure_message
       from analytics.profiles p where p.username = name for share;
+      select a.granted_at, a.expires_at into unlock_target.granted_at, unlock_target.expires_at
+      from analytics.user_profile_access a where a.user_id = caller and a.profile_id = unlock_target.profile_id;
     end if;
-    exit when found;
+    exit when unlock_target.profile_id is not null;
     if exists (select from analytics_private.erased_people) and analytics_private.is_erased(name) then
-      return jsonb_build_object('username', name, 'profile_id', null, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
-        'window', null, 'reason', jsonb_build_object('code', 'FORBIDDEN', 'message', 'this person was removed on request'));
+      return;
     end if;
     insert into analytics.profiles (username) values (name) on conflict on constraint profiles_username_key do nothing;
   end loop;
+end
+$$;
 
-  if profile.captured_at is null and profile.failed_at > moment - analytics_private.setting_interval('failure_memory') then
-    return jsonb_build_object('username', name, 'profile_id', profile.id, 'state', 'failed', 'opened', false, 'stale', false, 'captured_at', null,
-      'window', null, 'reason', jsonb_build_object('code', profile.failure_code, 'message', profile.failure_message,
-        'retry_at', profile.failed_at + analytics_private.setting_interval('failure_memory')));
+-- What is left of what could pay for an unlock.
+create or replace function analytics_private.unlock_shortage(payer uuid, price bigint, balance bigint) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  state constant record := analytics_private.quota_state(payer, 'profile_unlocks', clock_timestamp());
+begin
+  return jsonb_build_object('resource', 'profile_unlocks', 'limit', state.allowed, 'used', state.used, 'resets_at', state.resets_at,
+    'price', unlock_shortage.price, 'balance', unlock_shortage.balance);
+end
+$$;
+
+-- Opens the caller's window and has it paid for, in this transaction. Returns the answer of unlock_profile and, beside it,
+-- "fetch": whether the profile is to be fetched. Locks in the order profile, quota counter, wallet, window.
+create or replace function analytics_private.open_window(caller uuid, payer uuid, name text) returns jsonb
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  -- The time by which the policies judge windows.
+  moment constant timestamptz := statement_timestamp();
+  profile record;
+  access record;
+  charge record;
+  window_id uuid;
+  payment text;
+  payment_period timestamptz;
+  credit_transaction uuid;
+  opened boolean := false;
+  failure jsonb;
+  fresh boolean;
+begin
+  profile := analytics_private.unlock_target(caller, name);
+  if profile.profile_id is null then
+    failure := jsonb_build_object('code', 'FORBIDDEN', 'message', 'this person was removed on request');
+  elsif profile.captured_at is null and profile.failed_at > moment - analytics_private.setting_interval('failure_memory') then
+    failure := jsonb_build_object('code', profile.failure_code, 'message', profile.failure_message,
+      'retry_at', profile.failed_at + analytics_private.setting_interval('failure_memory'));
+  elsif (profile.expires_at > moment) is not true then
+    payment_period := analytics_private.try_take_units(payer, 'profile_unlocks');
+    payment := 'quota';
+    if payment_period is null then
+      -- Whoever came first in this workspace has let go of the wallet now: the window may be open meanwhile.
+      perform analytics_private.lock_wallet(payer);
+      select a.id, a.granted_at, a.expires_at into window_id, profile.granted_at, profile.expires_at from analytics.user_profile_access a
+      where a.user_id = caller and a.profile_id = profile.profile_id;
+      if (profile.expires_at > moment) is not true then
+        window_id := coalesce(window_id, analytics.uuidv7());
+        payment := 'credits';
+        select * into charge from analytics_private.try_charge_credits(payer, 'unlock_profile', window_id, 'unlock ' || analytics.uuidv7());
+        credit_transaction := charge.transaction_id;
+        if credit_transaction is null then
+          failure := jsonb_build_object('code', 'PAYMENT_REQUIRED', 'message', 'no unlocks are left in this period, and the credits do not cover one')
+            || analytics_private.unlock_shortage(payer, charge.price, charge.balance);
+        end if;
+      end if;
+    end if;
+    if payment_period is not null or credit_transaction is not null then
+      insert into analytics.user_profile_access as a (id, user_id, profile_id, workspace_id, granted_at, expires_at, payment, payment_period, credit_transaction_id)
+      values (coalesce(window_id, analytics.uuidv7()), caller, profile.profile_id, payer, moment, moment + analytics_private.setting_interval('access_window'),
+        payment, payment_period, credit_transaction)
+      on conflict on constraint user_profile_access_once do update set
+        granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id,
+        payment = excluded.payment, payment_period = excluded.payment_period, credit_transaction_id = excluded.credit_transaction_id
+      where a.expires_at <= excluded.granted_at
+      returning a.granted_at, a.expires_at into access;
+      opened := found;
+      if opened then
+        profile.granted_at := access.granted_at;
+        profile.expires_at := access.expires_at;
+      else
+        -- Opened by another call of the same user in between: nothing is taken for the second.
+        if payment_period is not null then
+          perform analytics_private.give_back_units(payer, 'profile_unlocks', 1, payment_period);
+        else
+          perform analytics_private.refund_credits(payer, credit_transaction, 'the window was open already');
+        end if;
+        select a.granted_at, a.expires_at into strict profile.granted_at, profile.expires_at from analytics.user_profile_access a
+        where a.user_id = caller and a.profile_id = profile.profile_id;
+      end if;
+    end if;
   end if;
 
-  -- While a window is open this changes nothing; after it ended, or at first, a new one opens now.
-  insert into analytics.user_profile_access as a (user_id, profile_id, workspace_id, granted_at, expires_at)
-  values (caller, profile.id, payer, moment, moment + analytics_private.setting_interval('access_window'))
-  on conflict on constraint user_profile_access_once do update set
-    granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id
-  where a.expires_at <= excluded.granted_at
-  returning a.granted_at, a.expires_at into access;
-  opened := found;
-  if not opened then
-    select a.granted_at, a.expires_at into strict access from analytics.user_profile_access a
-    where a.user_id = caller and a.profile_id = profile.id;
+  if failure is not null then
+    return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'state', 'failed', 'opened', false, 'stale', false,
+      'captured_at', null, 'window', null, 'reason', failure);
   end if;
-
   fresh := profile.captured_at > moment - analytics_private.setting_interval('freshness');
-  -- A fetch that failed lately is not tried again at every call; what is stored stays readable.
-  if fresh is not true and (profile.failed_at > moment - analytics_private.setting_interval('failure_memory')) is not true then
+  return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'reason', null,
+    'state', case when profile.captured_at is null then 'pending' else 'ready' end,
+    'window', jsonb_build_object('from', profile.granted_at, 'to', profile.expires_at),
+    'opened', opened, 'stale', fresh is not true, 'captured_at', profile.captured_at,
+    -- A fetch that failed lately is not tried again at every call; what is stored stays readable.
+    'fetch', fresh is not true and (profile.failed_at > moment - analytics_private.setting_interval('failure_memory')) is not true);
+end
+$$;
+
+-- What follows from an answer of open_window: the fetch and the record. Returns the answer as the client gets it.
+create or replace function analytics_private.follow_unlock(caller uuid, payer uuid, answer jsonb) returns jsonb
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  name constant text := answer ->> 'username';
+begin
+  if (answer ->> 'fetch')::boolean then
     perform analytics_private.enqueue_job('instagram_profile', name, jsonb_build_object('username', name), 100, payer);
   end if;
-  if opened then
-    perform analytics_private.record_search(caller, 'unlock', instagram_username => name, profile_id => profile.id,
-      data_source => case when fresh then 'database_cache' else 'fresh_fetch' end);
+  if (answer ->> 'opened')::boolean then
+    perform analytics_private.record_search(caller, 'unlock', instagram_username => name, profile_id => (answer ->> 'profile_id')::uuid,
+      data_source => case when (answer ->> 'stale')::boolean then 'fresh_fetch' else 'database_cache' end);
   end if;
-  state := case when profile.captured_at is null then 'pending' else 'ready' end;
-  return jsonb_build_object('username', name, 'profile_id', profile.id, 'state', state, 'reason', null,
-    'window', jsonb_build_object('from', access.granted_at, 'to', access.expires_at),
-    'opened', opened, 'stale', fresh is not true, 'captured_at', profile.captured_at);
+  return answer - 'fetch';
 end
 $$;
 
@@ -85,13 +164,21 @@ create or replace function analytics_private.unlock_profile(username text, works
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
+  payer uuid;
   verdict record;
+  answer jsonb;
 begin
   select * into verdict from analytics_private.check_username(unlock_profile.username);
   if verdict.problem is not null then
     perform analytics_private.raise_error('VALIDATION_ERROR', verdict.problem, verdict.hint, '{"field": "username"}');
   end if;
-  return analytics_private.unlock_one(caller, analytics_private.paying_workspace(caller, unlock_profile.workspace_id), verdict.username);
+  payer := analytics_private.paying_workspace(caller, unlock_profile.workspace_id);
+  answer := analytics_private.open_window(caller, payer, verdict.username);
+  if answer #>> '{reason,code}' = 'PAYMENT_REQUIRED' then
+    perform analytics_private.raise_error('PAYMENT_REQUIRED', answer #>> '{reason,message}', 'wait for the next period, take a larger plan or buy credits',
+      (answer -> 'reason') - '{code,message}'::text[]);
+  end if;
+  return analytics_private.follow_unlock(caller, payer, answer);
 end
 $$;
 
@@ -105,7 +192,8 @@ comment on function analytics.unlock_profile(text, uuid) is
 $$opens a window on an Instagram profile and has it fetched if it is missing or stale
 username: a handle, @handle or profile URL. workspace_id: who pays; default: the caller's own workspace. Call it again to see how the fetch goes: while the window is open nothing else changes.
 Returns {username, profile_id, state: ready|pending|failed, reason: null|{code, message, retry_at}, window: {from, to}, opened, stale, captured_at}; the window is half open and ends at "to". A profile that cannot be fetched fails with the reason and opens nothing.
-Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such workspace among the caller's), RATE_LIMITED (the workspace has too many fetches waiting).
+A window that opens is paid with one of the workspace's profile_unlocks, without one left with credits; a fetch that fails for good gives that back. What is opened can be read once the call's transaction has ended.
+Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, PAYMENT_REQUIRED (details: resource, limit, used, resets_at, price, balance), FORBIDDEN (user not active), NOT_FOUND (no such workspace among the caller's), RATE_LIMITED (the workspace has too many fetches waiting).
 Example: select analytics.unlock_profile('@natgeo') ->> 'state'$$;
 
 create or replace function analytics_private.unlock_profiles(usernames text[], workspace_id uuid) returns jsonb
@@ -114,26 +202,40 @@ declare
   caller constant uuid := analytics_private.require_user();
   payer uuid;
   verdict record;
-  results jsonb := '[]'::jsonb;
+  names text[];
+  name text;
+  place integer;
+  answers jsonb[];
 begin
   if usernames is null or cardinality(usernames) not between 1 and 100 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'give 1 to 100 usernames', null, '{"field": "usernames"}');
   end if;
   payer := analytics_private.paying_workspace(caller, unlock_profiles.workspace_id);
-  -- In one order for every caller, so that two calls for the same profiles never wait for each other in a circle.
+  select array_agg(distinct c.username order by c.username) into names from unnest(usernames) u (name) cross join lateral analytics_private.check_username(u.name) c
+  where c.problem is null;
+  -- What others may wait for is taken in one order by every caller, so that two never wait for each other in a circle: all
+  -- profiles by name, then the payment, then the jobs by name.
+  foreach name in array coalesce(names, '{}') loop
+    perform analytics_private.unlock_target(caller, name);
+  end loop;
+  -- What there is to pay with goes to the names that were given first.
   for verdict in
-    select c.username, c.problem, min(u.position) as position
+    select c.username, c.problem
     from unnest(usernames) with ordinality as u (name, position) cross join lateral analytics_private.check_username(u.name) c
     group by c.username, c.problem, case when c.username is null then u.position end
-    order by c.username
+    order by min(u.position)
   loop
-    results := results || jsonb_build_array(jsonb_build_object('position', verdict.position) || case
+    answers := array_append(answers, case
       when verdict.problem is not null then jsonb_build_object('username', null, 'profile_id', null, 'state', 'failed', 'opened', false,
         'stale', false, 'captured_at', null, 'window', null,
         'reason', jsonb_build_object('code', 'VALIDATION_ERROR', 'message', verdict.problem))
-      else analytics_private.unlock_one(caller, payer, verdict.username) end);
+      else analytics_private.open_window(caller, payer, verdict.username) end);
   end loop;
-  return (select jsonb_agg(r - 'position' order by (r ->> 'position')::bigint) from jsonb_array_elements(results) r);
+  foreach name in array coalesce(names, '{}') loop
+    select a.position into strict place from unnest(answers) with ordinality as a (answer, position) where a.answer ->> 'username' = name;
+    answers[place] := analytics_private.follow_unlock(caller, payer, answers[place]);
+  end loop;
+  return to_jsonb(answers);
 end
 $$;
 
@@ -143,7 +245,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$
 $$;
 comment on function analytics.unlock_profiles(text[], uuid) is
 $$unlock_profile for 1 to 100 names at once
-Returns an array of its answers in the order of the names, doubles once; a malformed name is state failed with reason VALIDATION_ERROR and does not stop the others.
+Returns an array of its answers in the order of the names, doubles once; a malformed name is state failed with reason VALIDATION_ERROR and does not stop the others. What the workspace has left pays for the first names; the others are state failed with reason PAYMENT_REQUIRED {resource, limit, used, resets_at, price, balance}.
 Errors: VALIDATION_ERROR (number of names), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's), RATE_LIMITED (too many fetches waiting: none of the names is taken).
 Example: select analytics.unlock_profiles(array['natgeo', 'https://www.instagram.com/nasa/'])$$;
 

@@ -158,12 +158,26 @@ $$the profiles the caller's windows are open on, the latest unlocked first
 One row a profile; rates in percent, unknown numbers null. Takes PostgREST's limit, offset, order and filters. Errors: 42501 for anon (HTTP 401).
 Example: select username, followers_count from analytics.my_profiles()$$;
 
+-- For definers that look at windows themselves instead of asking may_read_profile: the profiles on which this transaction has
+-- just opened one. Nearly always none, without a look.
+create or replace function analytics_private.unpaid_profiles(caller uuid) returns uuid[]
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if pg_current_xact_id_if_assigned() is null then
+    return array[]::uuid[];
+  end if;
+  return array(select a.profile_id from analytics.user_profile_access a where a.user_id = caller and analytics_private.is_own_write(a.xmin));
+end
+$$;
+comment on function analytics_private.unpaid_profiles(uuid) is 'profiles whose windows do not count yet, because the transaction that opens them can still be rolled back';
+
 -- Definer: for ten thousand windows one probe each, where the policies would ask for each row.
 create or replace function analytics_private.newest_posts(page_size integer, since interval, after text) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(newest_posts.page_size, 100);
+  unpaid constant uuid[] := analytics_private.unpaid_profiles(caller);
   start record;
   bound timestamptz;
 begin
@@ -184,7 +198,7 @@ begin
         order by x.posted_at desc, x.id desc
         limit 1
       ) n
-      where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
+      where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp() and a.profile_id <> all (unpaid)
       order by n.posted_at desc, n.id desc
       limit size + 1
     ), page as materialized (
@@ -228,6 +242,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(search_profiles.page_size, 100);
+  unpaid constant uuid[] := analytics_private.unpaid_profiles(caller);
   wish constant text := lower(btrim(coalesce(search_profiles.query, '')));
   wanted jsonb;
   known constant text[] := array['followers_min', 'followers_max', 'engagement_min', 'engagement_max', 'category', 'is_verified', 'is_business_account', 'is_private', 'favorites_only'];
@@ -262,7 +277,7 @@ begin
            case when wish = '' then 0 when p.username = wish then 2
              else @pg_trgm@.word_similarity(wish, lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, ''))) end as score
     from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id
-    where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp()
+    where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp() and a.profile_id <> all (unpaid)
       and (wish = ''
         or lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, '')) like '%' || replace(replace(replace(wish, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%'
         or wish operator(@pg_trgm@.<%) lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, ''))

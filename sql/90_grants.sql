@@ -12,7 +12,7 @@ grant select on analytics.users, analytics.user_profiles, analytics.workspaces, 
   analytics.user_profile_access, analytics.user_favorites, analytics.user_searches, analytics.search_history
 to authenticated, service_role, @installer@;
 grant select on analytics.plans to anon, authenticated, service_role, @installer@;
-grant select on analytics.subscriptions to authenticated, service_role, @installer@;
+grant select on analytics.subscriptions, analytics.quota_counters to authenticated, service_role, @installer@;
 grant select on analytics.auth_users to service_role, @installer@;
 
 -- Columns a user may set himself; what decides about rights, money or identity is not among them.
@@ -63,3 +63,20 @@ to service_role, @installer@;
 
 -- 95_auth_bridge.sql runs as the installer.
 grant execute on function analytics_private.mirror_user(jsonb), analytics_private.mirror_auth_user() to @installer@;
+
+-- Credits
+grant select on analytics.credit_prices to anon, authenticated, service_role, @installer@;
+grant select on analytics.credit_balances, analytics.credit_transactions, analytics.credit_entries to authenticated, service_role, @installer@;
+grant execute on function analytics.credit_balance(uuid), analytics.credit_history(uuid, integer, text) to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.grant_credits(uuid, bigint, text, text, text), analytics_private.charge_credits(uuid, text, uuid, text),
+  analytics_private.refund_credits(uuid, uuid, text), analytics_private.set_credit_price(text, bigint), analytics_private.check_ledger()
+to service_role, @installer@;
+
+-- Billing
+grant select on analytics.subscription_history to authenticated, service_role, @installer@;
+grant execute on function analytics_private.apply_billing_event(json, text) to analytics_sidecar, service_role, @installer@;
+grant execute on function
+  analytics_private.set_plan_price(text, text), analytics_private.link_billing_customer(text, uuid), analytics_private.set_plan(uuid, text),
+  analytics_private.list_billing_events(text, integer)
+to service_role, @installer@;

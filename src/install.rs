@@ -30,11 +30,13 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 12] = [
+const FILES: [File; 14] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
     sql_file!("25_plans.sql", As::Owner),
+    sql_file!("27_credits.sql", As::Owner),
+    sql_file!("28_billing.sql", As::Owner),
     sql_file!("30_profiles.sql", As::Owner),
     sql_file!("40_access.sql", As::Owner),
     sql_file!("50_jobs.sql", As::Owner),

@@ -4,12 +4,14 @@
 //! functions that move rows are in `sql/`, put in place by `analytics.install()`.
 
 mod access;
+mod billing;
 mod engagement;
 mod identity;
 mod ingest;
 mod install;
 mod jobs;
 mod pg;
+mod quota;
 mod request;
 mod sentiment;
 mod text;

@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Billing events of Stripe.
+pub mod billing;
 /// SHA-256 as text.
 pub mod digest;
 /// Engagement rates.
@@ -18,6 +20,8 @@ pub mod influence;
 pub mod instagram;
 /// When a failed job runs again, and when it is given up.
 pub mod jobs;
+/// Quota periods: months counted from an anchor.
+pub mod quota;
 /// Who asks, and from where: token claims and request headers.
 pub mod request;
 /// Sentiment of a text (VADER).

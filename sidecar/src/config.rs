@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -12,10 +14,15 @@ use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
+use crate::audit::Signer;
+
 /// Takes jobs from analytics_ext's database, calls the remotes, gives the answers back.
 ///
 /// Secrets come from the environment only, because arguments show in the process list:
-/// DATABASE_URL, DECODO_USERNAME and DECODO_PASSWORD (or the older names SMARTPROXY_USERNAME and SMARTPROXY_PASSWORD).
+/// DATABASE_URL; DECODO_USERNAME and DECODO_PASSWORD (or the older names SMARTPROXY_USERNAME and SMARTPROXY_PASSWORD);
+/// STRIPE_WEBHOOK_SECRETS, one or more signing secrets of webhook endpoints (whsec_…) separated by commas, without which
+/// no webhook is served; AUDIT_SIGNING_KEY, the seed of an Ed25519 key, 32 bytes as hex or base64, without which no
+/// checkpoint of the audit trail is signed.
 #[derive(Debug, Parser)]
 #[command(name = "analytics_sidecar", version)]
 pub struct Arguments {
@@ -59,6 +66,15 @@ pub struct Arguments {
     #[arg(long, env = "SIDECAR_LISTEN", default_value = "127.0.0.1:9187")]
     pub listen: String,
 
+    /// Address of /webhooks/stripe. Stripe speaks https only: a proxy stands before it.
+    #[arg(long, env = "SIDECAR_WEBHOOK_LISTEN", default_value = "127.0.0.1:9189")]
+    pub webhook_listen: String,
+
+    /// File that signed audit checkpoints are added to, one JSON object a line. Keep it, or copies of it, away from the
+    /// database's machine.
+    #[arg(long, env = "AUDIT_CHECKPOINT_FILE")]
+    pub audit_checkpoint_file: Option<String>,
+
     /// Name of this process in the job queue; host name, process id and four random characters if not given.
     #[arg(long, env = "SIDECAR_WORKER")]
     pub worker: Option<String>,
@@ -79,8 +95,24 @@ pub struct Config {
     pub breaker_failures: u32,
     pub breaker_cool_down: Duration,
     pub listen: SocketAddr,
+    /// None: no webhook is served.
+    pub webhook: Option<WebhookConfig>,
+    /// None: no checkpoint is signed.
+    pub audit: Option<AuditConfig>,
     pub worker: String,
     pub log: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    pub listen: SocketAddr,
+    pub secrets: Vec<SecretString>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    pub signer: Arc<Signer>,
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -151,11 +183,14 @@ impl Config {
         let breaker_failures = mistakes.number("SIDECAR_BREAKER_FAILURES", &arguments.breaker_failures, 1..=1000);
         let breaker_cool_down =
             mistakes.seconds("SIDECAR_BREAKER_COOL_DOWN_SECONDS", &arguments.breaker_cool_down_seconds, 1..=600);
-        let listen = arguments
-            .listen
-            .parse::<SocketAddr>()
-            .map_err(|_| format!("{:?} is not an address and port, such as 127.0.0.1:9187", arguments.listen));
-        let listen = mistakes.note("SIDECAR_LISTEN", listen);
+        let listen = mistakes.note("SIDECAR_LISTEN", address(&arguments.listen));
+        let webhook_listen = mistakes.note("SIDECAR_WEBHOOK_LISTEN", address(&arguments.webhook_listen));
+        let secrets = mistakes.note("STRIPE_WEBHOOK_SECRETS", webhook_secrets(environment("STRIPE_WEBHOOK_SECRETS")));
+        let webhook = webhook_listen
+            .zip(secrets)
+            .map(|(listen, secrets)| (!secrets.is_empty()).then_some(WebhookConfig { listen, secrets }));
+        let file = arguments.audit_checkpoint_file.filter(|name| !name.trim().is_empty()).map(PathBuf::from);
+        let audit = audit(environment("AUDIT_SIGNING_KEY"), file, &mut mistakes);
         let log = EnvFilter::try_new(&arguments.log)
             .map(|_| arguments.log.clone())
             .map_err(|_| format!("{:?} is not a log filter, such as info", arguments.log));
@@ -165,6 +200,7 @@ impl Config {
         match (
             (database_url, url, credentials, timeout, max_answer, concurrency),
             (lease, grace, breaker_failures, breaker_cool_down, listen, log, worker),
+            (webhook, audit),
         ) {
             (
                 (
@@ -184,6 +220,7 @@ impl Config {
                     Some(log),
                     Some(worker),
                 ),
+                (Some(webhook), Some(audit)),
             ) => Ok(Config {
                 database_url,
                 decodo: DecodoConfig { url, username, password, timeout, max_answer: mib as usize * 1024 * 1024 },
@@ -193,6 +230,8 @@ impl Config {
                 breaker_failures,
                 breaker_cool_down,
                 listen,
+                webhook,
+                audit,
                 worker,
                 log,
             }),
@@ -215,6 +254,34 @@ fn database_url(value: Option<String>) -> Result<SecretString, String> {
     } else {
         Err("is not of the form postgres://user:password@host:port/database".to_owned())
     }
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("{value:?} is not an address and port, such as 127.0.0.1:9187"))
+}
+
+/// None set: an empty list.
+fn webhook_secrets(value: Option<String>) -> Result<Vec<SecretString>, String> {
+    let secrets = value.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|secret| !secret.is_empty());
+    secrets
+        .map(|secret| match secret.strip_prefix("whsec_") {
+            Some(rest) if rest.len() >= 16 && !rest.contains(char::is_whitespace) => Ok(secret.into()),
+            _ => Err("holds something else than signing secrets (whsec_…) separated by commas".to_owned()),
+        })
+        .collect()
+}
+
+fn audit(seed: Option<String>, file: Option<PathBuf>, mistakes: &mut Mistakes) -> Option<Option<AuditConfig>> {
+    let Some(seed) = seed else {
+        if file.is_some() {
+            mistakes.add("AUDIT_SIGNING_KEY", "is not set, but AUDIT_CHECKPOINT_FILE is");
+            return None;
+        }
+        return Some(None);
+    };
+    let signer = Signer::from_text(&seed).ok_or("is not a seed of 32 bytes as hex or base64".to_owned());
+    let signer = mistakes.note("AUDIT_SIGNING_KEY", signer)?;
+    Some(Some(AuditConfig { signer: Arc::new(signer), file }))
 }
 
 fn decodo_url(value: &str) -> Result<Url, String> {
@@ -319,9 +386,15 @@ mod tests {
                 "--breaker-failures=0",
                 "--breaker-cool-down-seconds=x",
                 "--listen=here",
+                "--webhook-listen=there",
                 "--log=a=b=c",
             ],
-            &[("DATABASE_URL", "mysql://u:s3cret-db@h/d"), ("DECODO_PASSWORD", "s3cret-remote")],
+            &[
+                ("DATABASE_URL", "mysql://u:s3cret-db@h/d"),
+                ("DECODO_PASSWORD", "s3cret-remote"),
+                ("STRIPE_WEBHOOK_SECRETS", "sk_live_s3cret-of-another-kind"),
+                ("AUDIT_SIGNING_KEY", "s3cret-seed"),
+            ],
         )
         .expect_err("bad")
         .to_string();
@@ -337,12 +410,36 @@ mod tests {
             "SIDECAR_BREAKER_FAILURES",
             "SIDECAR_BREAKER_COOL_DOWN_SECONDS",
             "SIDECAR_LISTEN",
+            "SIDECAR_WEBHOOK_LISTEN",
+            "STRIPE_WEBHOOK_SECRETS",
+            "AUDIT_SIGNING_KEY",
             "SIDECAR_LOG",
         ] {
             assert!(mistakes.contains(&format!("\n  {name}: ")), "{name} in {mistakes}");
         }
-        assert!(mistakes.starts_with("12 mistakes"), "{mistakes}");
+        assert!(mistakes.starts_with("15 mistakes"), "{mistakes}");
         assert!(!mistakes.contains("s3cret"), "{mistakes}");
+    }
+
+    #[test]
+    fn webhook_and_signing_are_off_until_their_secrets_are_set() {
+        let off = check(&["--audit-checkpoint-file="], &GOOD).expect("good");
+        assert!(off.webhook.is_none() && off.audit.is_none());
+        let seed = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb";
+        let secrets = "whsec_s3cret-of-sixteen, whsec_s3cret-being-rolled,";
+        let set = [&GOOD[..], &[("STRIPE_WEBHOOK_SECRETS", secrets), ("AUDIT_SIGNING_KEY", seed)]].concat();
+        let on = check(&["--audit-checkpoint-file=checkpoints.jsonl"], &set).expect("good");
+        assert_eq!(on.webhook.as_ref().expect("on").secrets.len(), 2);
+        assert_eq!(on.webhook.as_ref().expect("on").listen.to_string(), "127.0.0.1:9189");
+        assert!(on.audit.as_ref().expect("on").file.is_some());
+        let shown = format!("{on:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains(seed), "{shown}");
+    }
+
+    #[test]
+    fn a_checkpoint_file_without_a_key_is_a_mistake() {
+        let mistakes = check(&["--audit-checkpoint-file=checkpoints.jsonl"], &GOOD).expect_err("no key").to_string();
+        assert!(mistakes.contains("AUDIT_SIGNING_KEY: is not set"), "{mistakes}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Outbound HTTP for analytics_ext. The database decides what is to be fetched and when to try again;
-//! this process takes jobs from it, calls the remote and gives the answer back, untouched.
+//! this process takes jobs from it, calls the remote and gives the answer back, untouched. It also receives Stripe's
+//! webhooks and signs the audit trail's checkpoints.
 
+pub mod audit;
 pub mod config;
 pub mod decodo;
 pub mod dispatch;
@@ -11,3 +13,5 @@ pub mod logging;
 pub mod metrics;
 pub mod queue;
 pub mod resilience;
+pub mod stripe;
+pub mod webhook;

@@ -1,8 +1,10 @@
-//! Table of contents: arguments and environment, log, database, remote, HTTP surface, work, stop.
+//! Table of contents: arguments and environment, log, database, remote, HTTP surfaces, work, errands, stop.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use analytics_sidecar::audit::{self, Keepsake};
 use analytics_sidecar::config::{Arguments, Config};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
@@ -11,11 +13,14 @@ use analytics_sidecar::logging;
 use analytics_sidecar::metrics::Metrics;
 use analytics_sidecar::queue::PgQueue;
 use analytics_sidecar::resilience::{BreakerSettings, Gate};
+use analytics_sidecar::webhook::{self, Webhook};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 /// As clap and most services: a mistake of whoever started it, not of the program.
@@ -48,9 +53,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let breaker = BreakerSettings { failures: config.breaker_failures, cool_down: config.breaker_cool_down };
     let gate = Arc::new(Gate::new("decodo", breaker, metrics.clone()));
 
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+    let listener = listen(config.listen).await?;
     let surface = Surface { metrics: metrics.clone(), status: status.clone(), gates: vec![gate.clone()] };
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, routes(Arc::new(surface))).into_future());
@@ -63,10 +66,32 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         poll: POLL,
     };
     let queue = PgQueue::new(config.connect_options()?);
-    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics, status);
+    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics.clone(), status);
     tracing::info!(worker = config.worker, %address, decodo = %config.decodo.url, "started");
 
     let shutdown = shutdown_at_signal()?;
+    let errands = TaskTracker::new();
+    if let Some(webhook) = &config.webhook {
+        let listener = listen(webhook.listen).await?;
+        let address = listener.local_addr()?;
+        let billing = worker.queue().clone();
+        let webhook = Webhook { billing, secrets: webhook.secrets.clone(), metrics: metrics.clone() };
+        let serving = axum::serve(listener, webhook::routes(Arc::new(webhook)))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        errands.spawn(serving.into_future());
+        tracing::info!(%address, "serving webhooks");
+    }
+    errands.spawn(audit::seal(worker.queue().clone(), metrics.clone(), shutdown.clone()));
+    match &config.audit {
+        Some(signing) => {
+            let keepsake = signing.file.as_deref().map(Keepsake::open).transpose();
+            let keepsake = keepsake.map_err(|error| format!("cannot write the audit checkpoint file: {error}"))?;
+            tracing::info!(public_key = signing.signer.public_key(), "signing audit checkpoints");
+            let (trail, signer) = (worker.queue().clone(), signing.signer.clone());
+            errands.spawn(audit::sign(trail, signer, keepsake, metrics, shutdown.clone()));
+        }
+        None => tracing::info!("audit checkpoints are not signed: no AUDIT_SIGNING_KEY"),
+    }
     let wake = Arc::new(Notify::new());
     let housekeeping = tokio::spawn(worker.clone().keep_house(shutdown.clone()));
     let listening = tokio::spawn({
@@ -74,11 +99,19 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         async move { worker.queue().listen(wake, shutdown).await }
     });
     worker.clone().run(wake, shutdown).await;
+    errands.close();
+    if timeout(config.grace, errands.wait()).await.is_err() {
+        tracing::warn!("webhook deliveries or sealing cut short");
+    }
     housekeeping.abort();
     listening.abort();
     worker.queue().close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))
 }
 
 /// Ends with SIGTERM or SIGINT.

@@ -30,6 +30,9 @@ pub struct Metrics {
     queue_errors: Family<Labels<1>, Counter>,
     queue_jobs: Family<Labels<2>, Gauge>,
     queue_oldest: Family<Labels<2>, Gauge<f64, AtomicU64>>,
+    webhooks: Family<Labels<1>, Counter>,
+    sealed: Counter,
+    checkpoints: Counter,
 }
 
 impl Metrics {
@@ -69,6 +72,16 @@ impl Metrics {
         registry.register("queue_jobs", "Jobs in the queue", queue_jobs.clone());
         let queue_oldest = Family::default();
         registry.register("queue_oldest_seconds", "Age of the oldest job in that state", queue_oldest.clone());
+        let webhooks = Family::default();
+        registry.register(
+            "webhook_deliveries",
+            "Deliveries of billing events, by what became of them",
+            webhooks.clone(),
+        );
+        let sealed = Counter::default();
+        registry.register("audit_sealed", "Audit records sealed into their chains", sealed.clone());
+        let checkpoints = Counter::default();
+        registry.register("audit_checkpoints", "Audit checkpoints signed", checkpoints.clone());
         Metrics {
             registry,
             jobs,
@@ -80,6 +93,9 @@ impl Metrics {
             queue_errors,
             queue_jobs,
             queue_oldest,
+            webhooks,
+            sealed,
+            checkpoints,
         }
     }
 
@@ -126,6 +142,18 @@ impl Metrics {
 
     pub fn count_queue_error(&self, operation: &str) {
         self.queue_errors.get_or_create(&[("operation", operation.to_owned())]).inc();
+    }
+
+    pub fn count_webhook(&self, outcome: &str) {
+        self.webhooks.get_or_create(&[("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub fn count_sealed(&self, records: i64) {
+        self.sealed.inc_by(records.try_into().unwrap_or(0));
+    }
+
+    pub fn count_checkpoint(&self) {
+        self.checkpoints.inc();
     }
 
     /// Replaces what was shown of the queue; states that are empty now disappear.

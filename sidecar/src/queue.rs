@@ -100,7 +100,8 @@ pub trait Queue: Send + Sync + 'static {
     fn depths(&self) -> impl Future<Output = Result<Vec<Depth>, QueueError>> + Send;
 }
 
-/// The queue in PostgreSQL.
+/// The queue in PostgreSQL. Clones share its connections.
+#[derive(Clone)]
 pub struct PgQueue {
     pool: PgPool,
 }
@@ -140,6 +141,10 @@ impl PgQueue {
             listener.recv().await?;
             wake.notify_one();
         }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     pub async fn close(&self) {
@@ -200,7 +205,7 @@ impl Queue for PgQueue {
     }
 }
 
-async fn in_time<T>(call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, QueueError> {
+pub(crate) async fn in_time<T>(call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, QueueError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(result) => result.map_err(unavailable),
         Err(_) => Err(QueueError::Unavailable("no answer in time".to_owned())),

@@ -5,3 +5,4 @@ pub mod plan;
 pub mod row;
 pub mod session;
 pub mod snapshot;
+pub mod transaction;

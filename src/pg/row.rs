@@ -5,6 +5,8 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use crate::pg::transaction;
+
 /// Of schema `analytics`; all key columns are uuids, in the order of the index.
 pub struct Row<const KEYS: usize, const COLUMNS: usize> {
     pub table: &'static CStr,
@@ -66,7 +68,7 @@ impl<const KEYS: usize, const COLUMNS: usize> Row<KEYS, COLUMNS> {
                 // The number of a writer long gone may come round again; only then is the hint needed.
                 let has_committed = u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_COMMITTED != 0;
                 let writer = (*header).t_choice.t_heap.t_xmin;
-                read(columns, !has_committed && pg_sys::TransactionIdIsCurrentTransactionId(writer))
+                read(columns, !has_committed && transaction::is_own(writer))
             });
             pg_sys::systable_endscan(scan);
             pg_sys::table_close(table, SHARED);

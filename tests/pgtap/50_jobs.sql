@@ -268,7 +268,7 @@ $$;
 select is(pg_temp.refused(r, call), '42501', format('%s may not call %s', r, call))
 from unnest(array['anon', 'authenticated', 'analytics_sidecar']) r, unnest(array['analytics_private.list_jobs()', 'analytics_private.requeue_job(null)', 'analytics_private.cancel_job(null)',
   'analytics_private.enqueue_job(''k'', ''k'', ''{}'')', 'analytics_private.ingest_instagram(''{}'')', 'analytics_private.set_setting(''a'', ''b'')', 'analytics_private.erase_person(''a'', ''b'')',
-  'analytics_private.unlock_one(null, null, null)', 'analytics_private.settle_failure(null, null, null, null, null)', 'analytics_private.write_audit(''a'', ''b'')',
+  'analytics_private.open_window(null, null, null)', 'analytics_private.close_undelivered(null)', 'analytics_private.settle_failure(null, null, null, null, null)', 'analytics_private.write_audit(''a'', ''b'')',
   'analytics_private.link_firebase_user(''a'')', 'analytics_private.set_user_status(null, null)', 'analytics_private.parse_instagram(''{}'')']) call;
 select is(pg_temp.refused(r, call), '42501', format('%s may not call %s', r, call))
 from unnest(array['anon', 'authenticated']) r, unnest(array['analytics_private.claim_jobs(''w'', ''{}'', 1, 1)', 'analytics_private.complete_job(null, null)', 'analytics_private.fail_job(null, null, null, null)',

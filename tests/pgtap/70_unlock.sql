@@ -5,6 +5,7 @@ select no_plan();
 
 select pg_temp.sign_up('ada@example.com') as ada, pg_temp.sign_up('bob@example.com') as bob \gset
 select pg_temp.personal_workspace(:'ada') as adas, pg_temp.personal_workspace(:'bob') as bobs \gset
+select pg_temp.put_plan(:'ada', 'premium'), pg_temp.put_plan(:'bob', 'premium') \g /dev/null
 create function pg_temp.jobs() returns text language sql stable as $$
   select string_agg(kind || ' ' || key || ' ' || state, ', ' order by key, id) from analytics_private.jobs
 $$;
@@ -223,6 +224,105 @@ select is(pg_temp.call(:'ada', 'select analytics.refresh_profile(''nasa'')') -> 
 select is(pg_temp.jobs(), 'instagram_profile nasa queued', 'still one job');
 select is((select count(*) from analytics.user_profile_access where profile_id = :'nasa'), 2::bigint, 'nobody''s access is touched by it');
 select is((select count(*) from analytics.profile_posts where profile_id = :'nasa'), 1::bigint, 'nor any data');
+
+-- Paying -----------------------------------------------------------------------------------------------------------------
+
+select pg_temp.sign_up('carl@example.com') as carl \gset
+select pg_temp.personal_workspace(:'carl') as carls \gset
+delete from analytics_private.jobs;
+create function pg_temp.used(workspace uuid) returns bigint language sql volatile as $$
+  select coalesce((select used from analytics.quota_counters where workspace_id = workspace and resource = 'profile_unlocks'), 0)
+$$;
+create function pg_temp.balance(workspace uuid) returns bigint language sql volatile as $$
+  select coalesce((select balance from analytics.credit_balances where workspace_id = workspace), 0)
+$$;
+create function pg_temp.paid(who uuid, name text) returns text language sql volatile as $$
+  select a.payment from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where a.user_id = who and p.username = name
+$$;
+select is((select count(*) from generate_series(1, 5) i where pg_temp.unlock(:'carl', 'paid' || i) -> 'opened' = 'true'), 5::bigint, 'the free plan opens five windows');
+select is(pg_temp.used(:'carls'), 5::bigint, 'each takes a unit');
+select is(pg_temp.paid(:'carl', 'paid1'), 'quota', 'and is noted as paid by it');
+select is(pg_temp.unlock(:'carl', 'paid1') -> 'opened', 'false'::jsonb, 'an open window is answered');
+select is(pg_temp.used(:'carls'), 5::bigint, 'for nothing');
+create temp table before_refusal as select t as line from pg_temp.contents(array(select pg_temp.tables()), '{}') t;
+select is(pg_temp.unlock(:'carl', 'paid6'), '{"error": "PT402"}'::jsonb, 'the sixth is refused');
+select bag_eq('select t from pg_temp.contents(array(select pg_temp.tables()), ''{}'') t', 'select line from before_refusal', 'and leaves nothing behind');
+select pg_temp.act_as(:'carl');
+select (pg_temp.error_of('select analytics.unlock_profile(''paid6'')') ->> 'detail')::jsonb as detail \gset
+select is(:'detail'::jsonb - 'request_id' - 'resets_at', '{"code": "PAYMENT_REQUIRED", "resource": "profile_unlocks", "limit": 5, "used": 5, "price": 25, "balance": 0}'::jsonb, 'saying what is left to pay with');
+select is((:'detail'::jsonb ->> 'resets_at')::timestamptz, (date_trunc('month', now() at time zone 'UTC') + interval '1 month') at time zone 'UTC', 'and when there is more');
+select pg_temp.act_as_superuser();
+
+select analytics_private.grant_credits(:'carls', 60) \g /dev/null
+select is(pg_temp.unlock(:'carl', 'paid6') -> 'opened', 'true'::jsonb, 'then credits pay');
+select is(pg_temp.balance(:'carls'), 35::bigint, 'the price of an unlock');
+select is(pg_temp.paid(:'carl', 'paid6'), 'credits', 'and the window says so');
+select results_eq($$select t.action::text, e.amount, t.created_by from analytics.user_profile_access a
+    join analytics.credit_transactions t on (t.workspace_id, t.id, t.reference) = (a.workspace_id, a.credit_transaction_id, a.id)
+    join analytics.credit_entries e on (e.workspace_id, e.transaction_id, e.account) = (t.workspace_id, t.id, 'usage')$$,
+  format('values (''unlock_profile'', 25::bigint, %L::uuid)', :'carl'), 'with the transaction that names the window and the user');
+select is(pg_temp.used(:'carls'), 5::bigint, 'the quota is never exceeded');
+select pg_temp.call(:'carl', 'select analytics.unlock_profiles(array[''zulu'', ''paid1'', ''yankee'', ''not a name''])') as answer \gset
+select is((select jsonb_agg(jsonb_build_array(x -> 'username', x -> 'state', x -> 'opened', x #> '{reason,code}')) from jsonb_array_elements(:'answer'::jsonb) x),
+  '[["zulu", "pending", true, null], ["paid1", "pending", false, null], ["yankee", "failed", false, "PAYMENT_REQUIRED"], [null, "failed", false, "VALIDATION_ERROR"]]'::jsonb,
+  'of several names the first ones are paid, the others are told');
+select is(:'answer'::jsonb #> '{2,reason}' ->> 'balance', '10', 'with what is left');
+select is(pg_temp.jobs() ~ 'zulu' and pg_temp.jobs() !~ 'yankee', true, 'what was not paid is not fetched');
+
+-- A fetch that fails for good gives back what was taken, once.
+select pg_temp.act_as_superuser();
+create function pg_temp.give_up(name text) returns void language plpgsql as $$
+declare
+  lease uuid;
+begin
+  select c.lease_token into strict lease from analytics_private.claim_jobs('tests', array['instagram_profile'], 1000, 60) c where c.payload ->> 'username' = name;
+  perform analytics_private.fail_job(lease, 'NOT_FOUND', 'Instagram says no', true);
+  perform analytics_private.release_jobs(array(select j.lease_token from analytics_private.jobs j where j.state = 'running'));
+end
+$$;
+select pg_temp.give_up('zulu');
+select is(pg_temp.balance(:'carls'), 35::bigint, 'credits come back');
+select pg_temp.give_up('paid1');
+select is(pg_temp.used(:'carls'), 4::bigint, 'so does a unit');
+select analytics_private.requeue_job((select id from analytics_private.jobs where key = 'paid1')) \g /dev/null
+select pg_temp.give_up('paid1');
+select is(pg_temp.used(:'carls'), 4::bigint, 'once');
+select is(pg_temp.unlock(:'carl', 'paid1') ->> 'state', 'failed', 'the failure is remembered');
+select is(pg_temp.used(:'carls'), 4::bigint, 'and costs nothing');
+select pg_temp.unlock(:'carl', 'paid7') ->> 'state' as state \gset
+select is(pg_temp.paid(:'carl', 'paid7'), 'quota', 'the unit that came back pays before credits do');
+insert into analytics.workspace_members (workspace_id, user_id, role) values (:'carls', :'bob', 'analyst');
+select pg_temp.unlock(:'bob', 'paid7', :'carls') ->> 'state' as state \gset
+select is((pg_temp.balance(:'carls'), pg_temp.used(:'carls')), (10::bigint, 5::bigint), 'each user''s window is paid');
+select pg_temp.give_up('paid7');
+select is((pg_temp.balance(:'carls'), pg_temp.used(:'carls')), (35::bigint, 4::bigint), 'and given back as it was paid');
+select pg_temp.ingest(pg_temp.account('71', 'paid2', 1)) as paid2 \gset
+update analytics.profiles set captured_at = now() - interval '2 days' where id = :'paid2';
+update analytics_private.jobs set state = 'cancelled', finished_at = now() where key = 'paid2' and state = 'queued';
+select pg_temp.unlock(:'carl', 'paid2') ->> 'state' as state \gset
+select pg_temp.give_up('paid2');
+select is((pg_temp.paid(:'carl', 'paid2'), pg_temp.used(:'carls')), ('quota'::text, 4::bigint), 'what was delivered before stays open and paid when a later fetch fails');
+
+-- After its end a window is paid anew.
+update analytics.user_profile_access set granted_at = now() - interval '31 days', expires_at = now() - interval '1 day' where user_id = :'carl' and profile_id = :'paid2';
+select is(pg_temp.unlock(:'carl', 'paid2') -> 'opened', 'true'::jsonb, 'after its end a window opens again');
+select is(pg_temp.used(:'carls'), 5::bigint, 'for a unit');
+update analytics.user_profile_access set granted_at = now() - interval '31 days', expires_at = now() - interval '1 day' where user_id = :'carl' and profile_id = :'paid2';
+select is(pg_temp.unlock(:'carl', 'paid2') -> 'opened', 'true'::jsonb, 'or again');
+select is((pg_temp.paid(:'carl', 'paid2'), pg_temp.balance(:'carls')), ('credits'::text, 10::bigint), 'for credits');
+select is((select t.reference from analytics.credit_transactions t join analytics.user_profile_access a on (a.workspace_id, a.credit_transaction_id) = (t.workspace_id, t.id) where a.profile_id = :'paid2'),
+  (select id from analytics.user_profile_access where user_id = :'carl' and profile_id = :'paid2'), 'whose transaction names that window');
+select analytics_private.set_credit_price('unlock_profile', null) \g /dev/null
+select analytics_private.grant_credits(:'carls', 1000) \g /dev/null
+select is(pg_temp.unlock(:'carl', 'paid8'), '{"error": "PT402"}'::jsonb, 'an unlock without a price is not sold for credits');
+select analytics_private.set_credit_price('unlock_profile', 25) \g /dev/null
+select is_empty('select * from analytics_private.check_ledger()', 'the ledger balances through all this');
+
+-- Two names that turn out to be one account: the window that ends later stays, with how it was paid.
+select pg_temp.unlock(:'carl', 'name.one') ->> 'profile_id' as one, pg_temp.unlock(:'carl', 'name.two') ->> 'profile_id' as two \gset
+update analytics.user_profile_access set payment = null, credit_transaction_id = null, expires_at = expires_at - interval '1 day' where profile_id = :'one';
+select analytics_private.merge_profiles(:'two', :'one') \g /dev/null
+select is(pg_temp.paid(:'carl', 'name.one'), 'credits', 'a merged window keeps its payment');
 
 select * from finish();
 rollback;

@@ -168,7 +168,7 @@ select pg_temp.act_as_superuser();
 select pg_temp.act_with('{"role": "anon"}', 'anon');
 create temp table anon_answers as select c.signature, c.call, pg_temp.answer(c.call) as answer from calls c;
 select is_empty($$select call, answer from anon_answers where pg_temp.betrays(answer) limit 5$$, 'no function tells anon anything');
-select is_empty($$select relation from relations where pg_temp.rows_of(relation) !~ 'permission denied'$$, 'anon may read no table');
+select is_empty($$select relation from relations where pg_temp.rows_of(relation) !~ 'permission denied' and relation not in ('analytics.plans'::regclass, 'analytics.credit_prices'::regclass)$$, 'anon may read no table but the price lists');
 select pg_temp.act_as_superuser();
 
 select * from finish();
