@@ -318,11 +318,14 @@ select is(pg_temp.unlock(:'carl', 'paid8'), '{"error": "PT402"}'::jsonb, 'an unl
 select analytics_private.set_credit_price('unlock_profile', 25) \g /dev/null
 select is_empty('select * from analytics_private.check_ledger()', 'the ledger balances through all this');
 
--- Two names that turn out to be one account: the window that ends later stays, with how it was paid.
+-- Two names that turn out to be one account: the later end, and the price of one of them comes back.
 select pg_temp.unlock(:'carl', 'name.one') ->> 'profile_id' as one, pg_temp.unlock(:'carl', 'name.two') ->> 'profile_id' as two \gset
-update analytics.user_profile_access set payment = null, credit_transaction_id = null, expires_at = expires_at - interval '1 day' where profile_id = :'one';
+select pg_temp.balance(:'carls') as balance, (select expires_at from analytics.user_profile_access where user_id = :'carl' and profile_id = :'two') as later_end \gset
+update analytics.user_profile_access set expires_at = expires_at - interval '1 day' where profile_id = :'one';
 select analytics_private.merge_profiles(:'two', :'one') \g /dev/null
-select is(pg_temp.paid(:'carl', 'name.one'), 'credits', 'a merged window keeps its payment');
+select is((select a.expires_at from analytics.user_profile_access a where a.user_id = :'carl' and a.profile_id = :'one'), :'later_end'::timestamptz, 'of two windows that become one the later end holds');
+select is(pg_temp.paid(:'carl', 'name.one'), 'credits', 'it keeps its payment');
+select is(pg_temp.balance(:'carls'), :balance + 25::bigint, 'and the other is given back');
 
 select * from finish();
 rollback;
