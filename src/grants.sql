@@ -36,5 +36,5 @@ to authenticated, service_role, anon, @extowner@;
 -- What the policies and the functions that run with the caller's rights ask.
 grant execute on function
   analytics_private.user_id(), analytics_private.claimed_user_id(), analytics_private.workspace_ids(text), analytics_private.may_read_profile(uuid),
-  analytics_private.check_username(text), analytics_private.request_id(), analytics_private.request_ip(), analytics_private.request_user_agent()
+  analytics_private.check_username(text), analytics_private.period_start(timestamptz, timestamptz), analytics_private.request_id(), analytics_private.request_ip(), analytics_private.request_user_agent()
 to authenticated, service_role, anon, analytics_sidecar, @extowner@;

@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 12] = [
+const FILES: [File; 13] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
@@ -40,6 +40,7 @@ const FILES: [File; 12] = [
     sql_file!("50_jobs.sql", As::Owner),
     sql_file!("60_ingest.sql", As::Owner),
     sql_file!("70_unlock.sql", As::Owner),
+    sql_file!("72_posts.sql", As::Owner),
     sql_file!("75_reading.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),
