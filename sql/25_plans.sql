@@ -206,7 +206,9 @@ begin
     quota_state.used := counter.used;
     quota_state.period_start := counter.period_start;
   end if;
-  quota_state.remaining := greatest(quota_state.allowed - quota_state.used, 0);
+  if quota_state.allowed is not null then
+    quota_state.remaining := greatest(quota_state.allowed - quota_state.used, 0);
+  end if;
 end
 $$;
 comment on function analytics_private.quota_state(uuid, text, timestamptz) is
@@ -294,7 +296,9 @@ Example: select analytics.quotas() -> 'posts' ->> 'remaining'$$;
 -- The same truth in the columns the documents name. A user's plan is that of his default workspace.
 create or replace view analytics.user_info with (security_invoker = true) as
   select u.id as user_id, p.name as plan_type, p.posts_per_month as monthly_post_quota,
-    greatest(p.posts_per_month - case when q.period_start >= t.period_start then q.used else 0 end, 0) as remaining_posts,
+    -- Not greatest(): that makes 0 of a null.
+    case when q.period_start < t.period_start or q.used is null then p.posts_per_month
+         when q.used > p.posts_per_month then 0 else p.posts_per_month - q.used end as remaining_posts,
     s.stripe_subscription_id as subscription_id, s.status as subscription_status,
     coalesce(s.ended_at, s.current_period_end) as subscription_end_date,
     greatest(t.period_start, q.period_start) as last_quota_reset, u.preferences, u.created_at, u.updated_at

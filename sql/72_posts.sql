@@ -71,7 +71,7 @@ create table if not exists analytics.posts (
   deleted_at timestamptz,
   constraint posts_pkey primary key (workspace_id, id),
   constraint posts_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id),
-  constraint posts_created_by_fkey foreign key (created_by) references analytics.users (id),
+  constraint posts_author_fkey foreign key (created_by) references analytics.users (id),
   constraint posts_name_given check (btrim(name) <> ''),
   constraint posts_content_mode_known check (content_mode in ('universal', 'specific')),
   constraint posts_content_length check (length(universal_content) <= 100000),
@@ -316,7 +316,6 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   post analytics.posts;
 begin
-  perform analytics_private.require_user();
   select p.* into post from analytics.posts p
   where p.workspace_id = any (analytics_private.workspace_ids('analyst')) and p.id = own_post.post_id and p.deleted_at is null for no key update;
   if not found then
@@ -373,8 +372,10 @@ create or replace function analytics_private.update_post(
 ) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  post analytics.posts := analytics_private.own_post(update_post.post_id);
+  post analytics.posts;
 begin
+  perform analytics_private.require_user();
+  post := analytics_private.own_post(update_post.post_id);
   perform analytics_private.check_post_content(update_post.name, update_post.content_mode, update_post.universal_content,
     update_post.universal_metadata, update_post.platform_content, update_post.platforms, update_post.topic);
   update analytics.posts p set
@@ -412,8 +413,10 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   due constant timestamptz := analytics_private.given_schedule(schedule_post.scheduled_at, schedule_post.schedule_date);
-  post analytics.posts := analytics_private.own_post(schedule_post.post_id);
+  post analytics.posts;
 begin
+  perform analytics_private.require_user();
+  post := analytics_private.own_post(schedule_post.post_id);
   update analytics.posts p set status = 'scheduled', scheduled_at = due
   where p.workspace_id = post.workspace_id and p.id = post.id
   returning * into post;
@@ -438,8 +441,10 @@ create or replace function analytics_private.cancel_post(post_id uuid) returns j
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  post analytics.posts := analytics_private.own_post(cancel_post.post_id);
+  post analytics.posts;
 begin
+  perform analytics_private.require_user();
+  post := analytics_private.own_post(cancel_post.post_id);
   if post.status <> 'scheduled' then
     perform analytics_private.raise_error('CONFLICT', format('a post that is %s cannot be cancelled', post.status), 'only a scheduled post can be',
       jsonb_build_object('field', 'status', 'from', post.status, 'to', 'draft'));
@@ -467,8 +472,10 @@ Example: select analytics.cancel_post('0195c3a0-0000-7000-8000-000000000002') ->
 create or replace function analytics_private.delete_post(post_id uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  post analytics.posts := analytics_private.own_post(delete_post.post_id);
+  post analytics.posts;
 begin
+  perform analytics_private.require_user();
+  post := analytics_private.own_post(delete_post.post_id);
   update analytics.posts p set deleted_at = clock_timestamp()
   where p.workspace_id = post.workspace_id and p.id = post.id
   returning * into post;

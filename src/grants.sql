@@ -30,11 +30,11 @@ grant execute on function
   analytics.engagement_rate_by_views(bigint, bigint, bigint, bigint, bigint),
   analytics.influence_score(bigint, boolean, boolean, double precision, bigint),
   analytics.extract_mentions(text), analytics.extract_hashtags(text), analytics.sentiment(text), analytics.sentiment_label(double precision),
-  analytics.uuidv7()
+  analytics.uuidv7(), analytics_private.period_start(timestamptz, timestamptz)
 to authenticated, service_role, anon, @extowner@;
 
 -- What the policies and the functions that run with the caller's rights ask.
 grant execute on function
   analytics_private.user_id(), analytics_private.claimed_user_id(), analytics_private.workspace_ids(text), analytics_private.may_read_profile(uuid),
-  analytics_private.check_username(text), analytics_private.period_start(timestamptz, timestamptz), analytics_private.request_id(), analytics_private.request_ip(), analytics_private.request_user_agent()
+  analytics_private.check_username(text), analytics_private.request_id(), analytics_private.request_ip(), analytics_private.request_user_agent()
 to authenticated, service_role, anon, analytics_sidecar, @extowner@;
