@@ -138,24 +138,34 @@ end
 $$;
 comment on function analytics_private.quota_anchor(uuid) is 'what the quota periods of a workspace are counted from; null for calendar months in UTC';
 
+create or replace function analytics_private.counted_period(workspace_id uuid, resource text) returns timestamptz
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- The clock, not the transaction's start: a long transaction must not charge a period that is over.
+  return greatest(
+    analytics_private.period_start(analytics_private.quota_anchor(counted_period.workspace_id), clock_timestamp()),
+    (select q.period_start from analytics.quota_counters q
+     where q.workspace_id = counted_period.workspace_id and q.resource = counted_period.resource));
+end
+$$;
+comment on function analytics_private.counted_period(uuid, text) is 'start of the period that a unit taken now is charged to';
+
 -- One statement takes the units or does not: whoever comes second waits for the row and is judged by what it then holds, or
--- fails with a serialization error where its snapshot may not see that. A row whose period began later than the one that
--- the anchor gives stays in force: a plan that is cancelled hands out no second quota in the same month.
-create or replace function analytics_private.take_units_at(workspace_id uuid, resource text, units bigint, moment timestamptz) returns timestamptz
+-- fails with a serialization error where its snapshot may not see that. A row whose period began later than period_start
+-- stays in force: a plan that is cancelled hands out no second quota in the same month.
+create or replace function analytics_private.charge_units(workspace_id uuid, resource text, units bigint, period_start timestamptz) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  allowed constant bigint := analytics_private.plan_limit(take_units_at.workspace_id, take_units_at.resource);
-  current_start constant timestamptz := analytics_private.period_start(
-    analytics_private.quota_anchor(take_units_at.workspace_id), take_units_at.moment);
+  allowed constant bigint := analytics_private.plan_limit(charge_units.workspace_id, charge_units.resource);
   charged timestamptz;
 begin
-  if take_units_at.units is null or take_units_at.units < 1 then
+  if charge_units.units is null or charge_units.units < 1 then
     perform analytics_private.raise_error('INTERNAL', 'units are taken one or more at a time');
   end if;
   insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
-  select take_units_at.workspace_id, take_units_at.resource, current_start, take_units_at.units
-  where take_units_at.units <= allowed is not false
+  select charge_units.workspace_id, charge_units.resource, charge_units.period_start, charge_units.units
+  where charge_units.units <= allowed is not false
   on conflict on constraint quota_counters_pkey do update set
     used = case when q.period_start < excluded.period_start then excluded.used else q.used + excluded.used end,
     period_start = greatest(q.period_start, excluded.period_start)
@@ -164,14 +174,14 @@ begin
   return charged;
 end
 $$;
-comment on function analytics_private.take_units_at(uuid, text, bigint, timestamptz) is
-  'takes units of the quota that holds at a moment; the start of the period they are charged to, null when too few are left';
+comment on function analytics_private.charge_units(uuid, text, bigint, timestamptz) is
+  'takes units of the period that begins then, or of a later one that is counted already; the start of the period charged, null when too few are left';
 
 create or replace function analytics_private.try_take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  -- The clock, not the transaction's start: a long transaction must not charge a period that is over.
-  return analytics_private.take_units_at(try_take_units.workspace_id, try_take_units.resource, try_take_units.units, clock_timestamp());
+  return analytics_private.charge_units(try_take_units.workspace_id, try_take_units.resource, try_take_units.units,
+    analytics_private.period_start(analytics_private.quota_anchor(try_take_units.workspace_id), clock_timestamp()));
 end
 $$;
 comment on function analytics_private.try_take_units(uuid, text, bigint) is
@@ -196,26 +206,34 @@ begin
     quota_state.used := counter.used;
     quota_state.period_start := counter.period_start;
   end if;
-  quota_state.remaining := greatest(quota_state.allowed - quota_state.used, 0);
+  if quota_state.allowed is not null then
+    quota_state.remaining := greatest(quota_state.allowed - quota_state.used, 0);
+  end if;
 end
 $$;
 comment on function analytics_private.quota_state(uuid, text, timestamptz) is
   'limit, use and rest of a metered resource at a moment; limit and rest are null without limit';
 
+create or replace function analytics_private.refuse_units(workspace_id uuid, resource text, units bigint) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  state constant record := analytics_private.quota_state(refuse_units.workspace_id, refuse_units.resource, clock_timestamp());
+begin
+  perform analytics_private.raise_error('PAYMENT_REQUIRED',
+    format('the plan allows %s %s a period: %s used, %s asked for', state.allowed, replace(refuse_units.resource, '_', ' '), state.used, refuse_units.units),
+    format('wait until %s, or take a larger plan', to_char(state.resets_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+    jsonb_build_object('resource', refuse_units.resource, 'limit', state.allowed, 'used', state.used, 'requested', refuse_units.units,
+      'resets_at', state.resets_at));
+end
+$$;
+
 create or replace function analytics_private.take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  moment constant timestamptz := clock_timestamp();
-  charged constant timestamptz := analytics_private.take_units_at(take_units.workspace_id, take_units.resource, take_units.units, moment);
-  state record;
+  charged constant timestamptz := analytics_private.try_take_units(take_units.workspace_id, take_units.resource, take_units.units);
 begin
   if charged is null then
-    state := analytics_private.quota_state(take_units.workspace_id, take_units.resource, moment);
-    perform analytics_private.raise_error('PAYMENT_REQUIRED',
-      format('the plan allows %s %s a period: %s used, %s asked for', state.allowed, replace(take_units.resource, '_', ' '), state.used, take_units.units),
-      format('wait until %s, or take a larger plan', to_char(state.resets_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
-      jsonb_build_object('resource', take_units.resource, 'limit', state.allowed, 'used', state.used, 'requested', take_units.units,
-        'resets_at', state.resets_at));
+    perform analytics_private.refuse_units(take_units.workspace_id, take_units.resource, take_units.units);
   end if;
   return charged;
 end
@@ -234,3 +252,87 @@ end
 $$;
 comment on function analytics_private.give_back_units(uuid, text, bigint, timestamptz) is
   'gives units back that were taken in the period that began then; nothing happens when it is over';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Reading
+
+-- Definer: seats are counted whatever of the membership the caller may see; it checks the caller itself.
+create or replace function analytics_private.quotas(workspace_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  asked constant uuid := analytics_private.paying_workspace(analytics_private.require_user(), quotas.workspace_id);
+  moment constant timestamptz := clock_timestamp();
+  plan constant analytics.plans := analytics_private.plan_of(asked);
+  anchor constant timestamptz := analytics_private.quota_anchor(asked);
+begin
+  return jsonb_build_object(
+    'workspace_id', asked,
+    'plan', plan.name,
+    'status', (select s.status from analytics.subscriptions s where s.workspace_id = asked),
+    'period', jsonb_build_object('from', analytics_private.period_start(anchor, moment), 'to', analytics_private.period_end(anchor, moment)),
+    'seats', jsonb_build_object('limit', plan.seats,
+      'used', (select count(*) from analytics.workspace_members m where m.workspace_id = asked)),
+    'connected_accounts', jsonb_build_object('limit', plan.connected_accounts, 'used', 0)
+  ) || (
+    select jsonb_object_agg(r.resource, jsonb_build_object('limit', q.allowed, 'used', q.used, 'remaining', q.remaining, 'resets_at', q.resets_at))
+    from unnest(array['posts', 'profile_unlocks', 'ai_generations']) r (resource),
+      lateral analytics_private.quota_state(asked, r.resource, moment) q);
+end
+$$;
+
+create or replace function analytics.quotas(workspace_id uuid default null) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.quotas(quotas.workspace_id);
+end
+$$;
+comment on function analytics.quotas(uuid) is
+$$what a workspace may use, has used, and when that begins anew
+workspace_id: one of the caller's; default: his own. A limit of null is no limit, and then remaining is null too.
+Returns {workspace_id, plan, status (of the subscription, null without one), period: {from, to}, posts, profile_unlocks, ai_generations: {limit, used, remaining, resets_at}, seats, connected_accounts: {limit, used}}.
+Errors: UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such workspace among the caller's).
+Example: select analytics.quotas() -> 'posts' ->> 'remaining'$$;
+
+-- The same truth in the columns the documents name. A user's plan is that of his default workspace.
+create or replace view analytics.user_info with (security_invoker = true) as
+  select u.id as user_id, p.name as plan_type, p.posts_per_month as monthly_post_quota,
+    -- Not greatest(): that makes 0 of a null.
+    case when q.period_start < t.period_start or q.used is null then p.posts_per_month
+         when q.used > p.posts_per_month then 0 else p.posts_per_month - q.used end as remaining_posts,
+    s.stripe_subscription_id as subscription_id, s.status as subscription_status,
+    coalesce(s.ended_at, s.current_period_end) as subscription_end_date,
+    greatest(t.period_start, q.period_start) as last_quota_reset, u.preferences, u.created_at, u.updated_at
+  from analytics.users u
+  left join analytics.subscriptions s on s.workspace_id = u.default_workspace_id
+  join analytics.plans p on p.name = case when s.is_in_force then s.plan_name else 'free' end
+  cross join lateral analytics_private.period_start(case when s.is_in_force then s.anchor_at end, statement_timestamp()) as t (period_start)
+  left join analytics.quota_counters q on q.workspace_id = u.default_workspace_id and q.resource = 'posts'
+  where u.status <> 'deleted';
+comment on view analytics.user_info is 'plan, post quota and preferences of a user, as of his default workspace; nobody writes it';
+comment on column analytics.user_info.monthly_post_quota is 'null without limit, and then remaining_posts is null too';
+comment on column analytics.user_info.subscription_end_date is 'when the subscription ended; while it runs, to when it is paid';
+comment on column analytics.user_info.last_quota_reset is 'start of the running quota period';
+
+-- Definer: operators have no right on the counters.
+create or replace function analytics_private.reset_quotas() returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  moment constant timestamptz := clock_timestamp();
+  calendar_month constant timestamptz := analytics_private.period_start(null, moment);
+  written bigint;
+begin
+  -- Waits for nobody: a counter that is just being charged is brought up to date by that.
+  with stale as materialized (
+    select q.workspace_id, q.resource, case when s.is_in_force then analytics_private.period_start(s.anchor_at, moment) else calendar_month end as period_start
+    from analytics.quota_counters q left join analytics.subscriptions s on s.workspace_id = q.workspace_id
+    where q.period_start < case when s.is_in_force then analytics_private.period_start(s.anchor_at, moment) else calendar_month end
+    for no key update of q skip locked
+  )
+  update analytics.quota_counters q set period_start = s.period_start, used = 0
+  from stale s where q.workspace_id = s.workspace_id and q.resource = s.resource;
+  get diagnostics written = row_count;
+  return written;
+end
+$$;
+comment on function analytics_private.reset_quotas() is
+  'brings counters of periods that are over up to date, for whoever reports from the table (operators); the number of rows written. Nobody''s quota depends on it';

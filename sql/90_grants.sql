@@ -12,7 +12,7 @@ grant select on analytics.users, analytics.user_profiles, analytics.workspaces, 
   analytics.user_profile_access, analytics.user_favorites, analytics.user_searches, analytics.search_history
 to authenticated, service_role, @installer@;
 grant select on analytics.plans to anon, authenticated, service_role, @installer@;
-grant select on analytics.subscriptions, analytics.quota_counters to authenticated, service_role, @installer@;
+grant select on analytics.subscriptions, analytics.quota_counters, analytics.user_info, analytics.posts, analytics.post_transitions to authenticated, service_role, @installer@;
 grant select on analytics.auth_users to service_role, @installer@;
 
 -- Columns a user may set himself; what decides about rights, money or identity is not among them.
@@ -21,6 +21,9 @@ grant update (username, phone_number, preferences, notification_preferences, tim
 grant update (full_name, first_name, last_name, display_name, company, job_title, work_description, bio, avatar_url, profile_visibility)
   on analytics.user_profiles to authenticated;
 grant update (name, description, logo_url, settings) on analytics.workspaces to authenticated;
+grant insert (workspace_id, name, topic, content_mode, universal_content, universal_metadata, platform_content, platforms, status, scheduled_at),
+  update (name, topic, content_mode, universal_content, universal_metadata, platform_content, platforms, status, scheduled_at)
+  on analytics.posts to authenticated;
 
 -- The application's own backend may add what it derives; windows, audit and the mirror stay closed to it as well.
 grant insert, update, delete on analytics.audience_demographics, analytics.creator_metadata, analytics.comment_sentiment to service_role;
@@ -42,6 +45,15 @@ grant execute on function
   analytics_private.encode_cursor(timestamptz, uuid), analytics_private.decode_cursor(text), analytics_private.check_page_size(integer, integer),
   analytics_private.post_json(analytics.profile_posts)
 to authenticated, service_role, anon;
+grant execute on function
+  analytics.quotas(uuid), analytics_private.quotas(uuid),
+  analytics.create_post(uuid, text, text, text, jsonb, jsonb, jsonb, text, timestamptz, timestamptz),
+  analytics.update_post(uuid, text, text, text, jsonb, jsonb, jsonb, text),
+  analytics.schedule_post(uuid, timestamptz, timestamptz), analytics.cancel_post(uuid), analytics.delete_post(uuid),
+  analytics_private.create_post(uuid, text, text, text, jsonb, jsonb, jsonb, text, timestamptz, timestamptz),
+  analytics_private.update_post(uuid, text, text, text, jsonb, jsonb, jsonb, text),
+  analytics_private.schedule_post(uuid, timestamptz, timestamptz), analytics_private.cancel_post(uuid), analytics_private.delete_post(uuid)
+to authenticated, service_role, anon;
 grant execute on function analytics.my_profiles() to authenticated, service_role;
 
 grant execute on function
@@ -58,6 +70,7 @@ grant execute on function
   analytics_private.set_user_status(uuid, text), analytics_private.set_workspace_status(uuid, text),
   analytics_private.link_firebase_user(text, text), analytics_private.map_db_login(text, uuid),
   analytics_private.erase_person(text, text, text), analytics_private.set_sidecar_password(text),
+  analytics_private.reset_quotas(),
   analytics_private.raise_error(text, text, text, jsonb, integer), analytics_private.error_status(text)
 to service_role, @installer@;
 

@@ -30,7 +30,7 @@ grant execute on function
   analytics.engagement_rate_by_views(bigint, bigint, bigint, bigint, bigint),
   analytics.influence_score(bigint, boolean, boolean, double precision, bigint),
   analytics.extract_mentions(text), analytics.extract_hashtags(text), analytics.sentiment(text), analytics.sentiment_label(double precision),
-  analytics.uuidv7()
+  analytics.uuidv7(), analytics_private.period_start(timestamptz, timestamptz)
 to authenticated, service_role, anon, @extowner@;
 
 -- What the policies and the functions that run with the caller's rights ask.

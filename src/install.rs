@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 14] = [
+const FILES: [File; 15] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
@@ -42,6 +42,7 @@ const FILES: [File; 14] = [
     sql_file!("50_jobs.sql", As::Owner),
     sql_file!("60_ingest.sql", As::Owner),
     sql_file!("70_unlock.sql", As::Owner),
+    sql_file!("72_posts.sql", As::Owner),
     sql_file!("75_reading.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),

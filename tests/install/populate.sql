@@ -13,3 +13,7 @@ select analytics_private.link_firebase_user('uid-1') is not null;
 select analytics_private.erase_person('removed', 'case 1') is not null;
 select analytics_private.set_setting('freshness', '2 days');
 select analytics_private.set_workspace_status(id, 'active') from analytics.workspaces where owner_id = '00000000-0000-4000-8000-000000000001';
+insert into analytics.subscriptions (workspace_id, plan_name, status, anchor_at) select w.id, 'standard', 'active', '2026-01-31 08:00+00' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
+insert into analytics.posts (workspace_id, created_by, name, status, scheduled_at) select w.id, w.owner_id, s, s, now() + interval '1 day' from analytics.workspaces w, unnest(array['draft', 'scheduled']) s;
+update analytics.posts p set status = 'publishing' where p.name = 'scheduled';
+update analytics.posts p set status = 'published' where p.name = 'scheduled';

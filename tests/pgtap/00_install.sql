@@ -61,6 +61,9 @@ $$, $$
   union all select 'analytics.user_profiles.' || c from unnest(array['full_name', 'first_name', 'last_name', 'display_name', 'company', 'job_title',
     'work_description', 'bio', 'avatar_url', 'profile_visibility']) c
   union all select 'analytics.workspaces.' || c from unnest(array['name', 'description', 'logo_url', 'settings']) c
+  -- Content, and a status that the policies keep to draft and scheduled.
+  union all select 'analytics.posts.' || c from unnest(array['workspace_id', 'name', 'topic', 'content_mode', 'universal_content', 'universal_metadata',
+    'platform_content', 'platforms', 'status', 'scheduled_at']) c
 $$, 'a signed-in user writes only columns that decide nothing');
 select is_empty($$
   select t.relation, p from our_tables t, unnest(array['insert', 'update', 'delete', 'truncate']) p
@@ -201,11 +204,12 @@ select is_empty($$
   select signature from our_functions f where nspname = 'analytics' and obj_description(oid, 'pg_proc') !~ '\nExample: select ' and signature <> 'analytics.install()'::regprocedure
 $$, 'every exposed function has an example');
 
--- What the examples speak of: a user with the workspace that require_role names, and natgeo, unlocked.
+-- What the examples speak of: a user with the workspace that require_role names, a post in it, and natgeo, unlocked.
 select pg_temp.sign_up('reader@example.com', 'Reader') as reader, pg_temp.sign_up('host@example.com', 'Host') as host \gset
 insert into analytics.workspaces (id, name, owner_id) values ('0195c3a0-0000-7000-8000-000000000001', 'Studio', :'host');
 insert into analytics.workspace_members (workspace_id, user_id, role)
 values ('0195c3a0-0000-7000-8000-000000000001', :'host', 'owner'), ('0195c3a0-0000-7000-8000-000000000001', :'reader', 'editor');
+insert into analytics.posts (workspace_id, id, created_by, name) values ('0195c3a0-0000-7000-8000-000000000001', '0195c3a0-0000-7000-8000-000000000002', :'host', 'Spring');
 select pg_temp.ingest(pg_temp.account('787132', 'natgeo', 280000000, array[pg_temp.post(1, '787132', 'natgeo', now() - interval '1 day', 5, 1)])) as natgeo \gset
 select pg_temp.put_window(:'reader', :'natgeo', '-1 day', '1 day');
 

@@ -22,6 +22,8 @@ update analytics.workspaces set (name, description, logo_url, settings) = ('c4n4
 select pg_temp.act_as_superuser();
 insert into analytics.audience_demographics (profile_id, gender_distribution) values (:'profile', '{"c4n4ry": 1}');
 insert into analytics.creator_metadata (profile_id, extracted_location, categories) values (:'profile', 'c4n4ry', '{c4n4ry}');
+insert into analytics.posts (workspace_id, created_by, name, topic, universal_content, universal_metadata, platform_content, platforms, status, scheduled_at)
+select :'workspace', :'victim', 'c4n4ry', 'c4n4ry', 'c4n4ry', '{"a": "c4n4ry"}', '{"a": "c4n4ry"}', '["c4n4ry"]', s, now() + interval '1 day' from unnest(array['draft', 'scheduled']) s;
 insert into analytics.comment_sentiment (post_id, profile_id, comments_analyzed) select id, profile_id, 123456789 from analytics.profile_posts;
 select analytics_private.set_workspace_status(:'workspace', 'active'), analytics_private.write_audit('c4n4ry', 'c4n4ry', :'victim', '{"a": "c4n4ry"}', :'workspace'),
   analytics_private.enqueue_job('instagram_profile', 'c4n4ry', '{"username": "c4n4ry"}'), analytics_private.link_firebase_user('c4n4ry') \g /dev/null
@@ -51,7 +53,7 @@ $$;
 select pg_temp.act_as(:'victim');
 select set_eq($$select relation::text from relations where pg_temp.betrays(pg_temp.rows_of(relation))$$, $$
   select 'analytics.' || t from unnest(array['users', 'user_profiles', 'workspaces', 'audit_logs', 'profiles', 'profile_history', 'profile_posts', 'audience_demographics', 'creator_metadata', 'comment_sentiment',
-    'mentions', 'related_profiles', 'user_favorites', 'user_searches']) t
+    'mentions', 'related_profiles', 'user_favorites', 'user_searches', 'user_info', 'posts']) t
 $$, 'the victim sees his own data');
 
 select pg_temp.act_as(:'stranger');
@@ -107,8 +109,8 @@ select pg_temp.act_as_superuser();
 create temp table bait (type regtype, value text);
 insert into bait
 select b.type::regtype, b.value from (
-select 'uuid' as type, v as value from unnest(array[:'victim', :'workspace', :'profile', (select id::text from analytics.profile_posts limit 1), (select id::text from analytics_private.jobs limit 1), (select id::text from analytics.user_favorites limit 1)]) v
-union all select 'text', v from unnest(array['watched', '77', '3000000000000000001', 'SC1', 'friend@example.com', '{}', 'analyst', '', :'victim', :'workspace', analytics_private.encode_cursor(now() + interval '1 day', :'profile')]) v
+select 'uuid' as type, v as value from unnest(array[:'victim', :'workspace', :'profile', (select id::text from analytics.profile_posts limit 1), (select id::text from analytics_private.jobs limit 1), (select id::text from analytics.user_favorites limit 1)] || array(select id::text from analytics.posts)) v
+union all select 'text', v from unnest(array['watched', '77', '3000000000000000001', 'SC1', 'friend@example.com', '{}', 'analyst', 'universal', '', :'victim', :'workspace', analytics_private.encode_cursor(now() + interval '1 day', :'profile')]) v
 union all select 'text[]', v from unnest(array['{watched}', '{77,SC1}', '{}']) v
 union all select 'integer', v from unnest(array['1', '100']) v
 union all select 'bigint', '1' union all select 'double precision', '0.5' union all select 'boolean', 'true' union all select 'interval', '10 years' union all select 'timestamptz', now()::text
@@ -118,9 +120,11 @@ create function pg_temp.calls() returns table (signature regprocedure, call text
   with recursive arguments as (
     select f.signature, f.oid, f.pronargs::integer as n, 0 as i, '' as list from reachable_functions f
     union all
-    select a.signature, a.oid, a.n, a.i + 1, a.list || case when a.i = 0 then '' else ', ' end || coalesce(format('%L::%s', b.value, b.type), format('null::%s', p.type))
+    select a.signature, a.oid, a.n, a.i + 1, a.list || case when a.i = 0 then '' else ', ' end || case when b.type is null then format('null::%s', p.type) else format('%L::%s', b.value, b.type) end
     from arguments a cross join lateral (select (pg_catalog.string_to_array(t.proargtypes::text, ' '))[a.i + 1]::oid::regtype as type from pg_catalog.pg_proc t where t.oid = a.oid) p
-      left join bait b on b.type = p.type
+      left join lateral (
+        -- Beyond the third argument null must do.
+        select c.type, c.value from bait c where c.type = p.type and a.i < 3) b on true
     where a.i < a.n
   )
   select a.signature, format('select to_jsonb(v) from %s(%s) v', a.signature::regproc, a.list) from arguments a where a.i = a.n
@@ -160,6 +164,7 @@ select pg_temp.act_as_superuser();
 select pg_temp.act_as(:'victim');
 select set_eq($$select distinct signature::text from calls where pg_temp.betrays(pg_temp.answer(call))$$, $$
   select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.search_profiles(text,text,integer)',
+    'analytics.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics.cancel_post(uuid)', 'analytics_private.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics_private.cancel_post(uuid)',
     'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)'])
 $$, 'the same calls by the victim show his data where they should');
 select pg_temp.act_as_superuser();
