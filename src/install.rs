@@ -30,10 +30,11 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 12] = [
+const FILES: [File; 13] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
+    sql_file!("22_tenancy.sql", As::Owner),
     sql_file!("25_plans.sql", As::Owner),
     sql_file!("30_profiles.sql", As::Owner),
     sql_file!("40_access.sql", As::Owner),
