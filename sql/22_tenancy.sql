@@ -25,7 +25,8 @@ comment on column analytics.permissions.minimum_role is 'null: every signed-in u
 comment on column analytics.permissions.resource is 'what the action uses up of the workspace''s plan';
 
 drop policy if exists "signed-in users read the permissions" on analytics.permissions;
-create policy "signed-in users read the permissions" on analytics.permissions for select to authenticated using (true);
+create policy "signed-in users read the permissions" on analytics.permissions for select to authenticated
+  using ((select analytics_private.user_id()) is not null);
 
 insert into analytics.permissions (action, minimum_role, resource, description) values
   ('create_workspace', null, null, 'make a workspace and own it'),
@@ -398,7 +399,7 @@ $$;
 comment on function analytics.invite_member(uuid, text, text, interval) is
 $$invites somebody into a workspace by e-mail address, as admin, editor or analyst
 For admins; the role may not be above one's own. expires_in: from 1 to 365 days, default the setting invite_expiry. Returns {workspace_id, invite_id, email, role, expires_at, token}. The token is told once and stored only as a hash: put it into the link that you send. The invitation takes a seat. Errors: VALIDATION_ERROR (address, role, time), UNAUTHORIZED, FORBIDDEN (role too low, a role above one's own, workspace suspended), NOT_FOUND (no such workspace among the caller's), PAYMENT_REQUIRED (no seats left; details resource, limit, used), CONFLICT (member or invited already), RATE_LIMITED (setting invites_per_day).
-Example: select analytics.invite_member('0195c3a0-0000-7000-8000-000000000002', 'grace@example.com', 'editor', '14 days') ->> 'role' = 'editor'$$;
+Example: select analytics.invite_member('0195c3a0-0000-7000-8000-0000000000a0', 'grace@example.com', 'editor', '14 days') ->> 'role' = 'editor'$$;
 
 -- The invitation a token opens, locked when it is to be changed.
 create or replace function analytics_private.find_invite(token text) returns analytics.workspace_invites
@@ -503,7 +504,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics
 comment on function analytics.invite_preview(text) is
 $$what an invitation is for, before signing in
 For whoever holds the token. Returns {workspace_name, role, invited_by, expires_at}, not the address it was sent to. Errors: NOT_FOUND (no such token), CONFLICT (used, taken back, expired, workspace not active).
-Example: select analytics.invite_preview('an-invitation-token') ->> 'workspace_name' = 'Agency'$$;
+Example: select analytics.invite_preview('an-invitation-token') ->> 'workspace_name' = 'Guild'$$;
 
 -- Definer: the names of the workspace and of the inviter are hidden from the invitee's own rights.
 create or replace function analytics_private.my_invites() returns jsonb
@@ -527,7 +528,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics
 comment on function analytics.my_invites() is
 $$the open invitations to the caller's confirmed e-mail address
 Returns a list of {invite_id, workspace_id, workspace_name, role, invited_by, created_at, expires_at}. The token is in the letter alone. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
-Example: select jsonb_array_length(analytics.my_invites()) = 0$$;
+Example: select jsonb_array_length(analytics.my_invites()) = 1$$;
 
 create or replace function analytics_private.revoke_invite(workspace_id uuid, invite_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -556,7 +557,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select analyti
 comment on function analytics.revoke_invite(uuid, uuid) is
 $$takes an invitation back, so that its link is dead and its seat free; false if it was taken back before
 For admins. Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's, no such invitation in it), CONFLICT (accepted already).
-Example: select analytics.revoke_invite('0195c3a0-0000-7000-8000-000000000002', '0195c3a0-0000-7000-8000-0000000000f1')$$;
+Example: select analytics.revoke_invite('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000f1')$$;
 
 -- Whoever lost a role no longer stands behind the invitations he gave out with it.
 create or replace function analytics_private.withdraw_invites(inviter uuid, workspace_id uuid default null, remaining_role text default null) returns void
@@ -631,7 +632,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select analyti
 comment on function analytics.change_role(uuid, uuid, text) is
 $$gives a member of a workspace another role: admin, editor or analyst
 For admins; neither the member's role nor the new one may be above one's own, and the owner's role changes only by transfer_ownership(). Returns {workspace_id, user_id, role, former_role}; the same role changes nothing. Open invitations of a member who is no longer admin are taken back. Errors: VALIDATION_ERROR (role), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's, no such member), CONFLICT (one's own ownership).
-Example: select analytics.change_role('0195c3a0-0000-7000-8000-000000000002', '0195c3a0-0000-7000-8000-0000000000b1', 'editor') ->> 'role' = 'editor'$$;
+Example: select analytics.change_role('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000b1', 'editor') ->> 'role' = 'editor'$$;
 
 -- The caller holds the workspace's lock.
 create or replace function analytics_private.end_membership(workspace_id uuid, user_id uuid, action text) returns void
@@ -686,7 +687,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select analyti
 comment on function analytics.remove_member(uuid, uuid) is
 $$ends somebody's membership in a workspace; one's own as leave_workspace() does
 For admins; the member's role may not be above one's own, and the owner cannot be removed. Works from the member's next statement on. Windows he opened stay his; invitations he gave out that are open are taken back. Returns true. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's, no such member), CONFLICT (the owner himself).
-Example: select analytics.remove_member('0195c3a0-0000-7000-8000-000000000002', '0195c3a0-0000-7000-8000-0000000000b1')$$;
+Example: select analytics.remove_member('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000b1')$$;
 
 create or replace function analytics_private.transfer_ownership(workspace_id uuid, user_id uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -724,7 +725,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select analyti
 comment on function analytics.transfer_ownership(uuid, uuid) is
 $$makes another active member the owner of a workspace; the caller stays as admin
 For the owner. Returns {workspace_id, owner_id, former_owner_id, role}, role being the caller's from now on. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's, no such member), CONFLICT (personal workspace, member not active, owner already).
-Example: select analytics.transfer_ownership('0195c3a0-0000-7000-8000-000000000002', '0195c3a0-0000-7000-8000-0000000000b1') ->> 'role' = 'admin'$$;
+Example: select analytics.transfer_ownership('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000b1') ->> 'role' = 'admin'$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Making and deleting workspaces
@@ -803,7 +804,7 @@ language sql volatile set search_path = pg_catalog, pg_temp as $$ select analyti
 comment on function analytics.delete_workspace(uuid) is
 $$deletes a shared workspace: name, settings and invitations go, members are released; audit records stay
 For the owner; there is no way back. Windows its members opened stay theirs. Returns true. Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's), CONFLICT (personal workspace, running subscription).
-Example: select analytics.delete_workspace('0195c3a0-0000-7000-8000-000000000002')$$;
+Example: select analytics.delete_workspace('0195c3a0-0000-7000-8000-0000000000a0')$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What is stored about a user: export and erasure
@@ -858,6 +859,7 @@ create or replace function analytics_private.erase_user(user_id uuid, reason tex
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   known analytics.users;
+  audit_eraser constant regprocedure := to_regprocedure('analytics_private.erase_audit_personal(uuid, text)');
   audit_values bigint;
 begin
   if reason is null or btrim(reason) = '' or length(reason) > 500 then
@@ -868,8 +870,8 @@ begin
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such user');
   end if;
   perform analytics_private.bury_user(erase_user.user_id);
-  if to_regprocedure('analytics_private.erase_audit_personal(uuid, text)') is not null then
-    execute 'select analytics_private.erase_audit_personal($1, $2)' into audit_values using erase_user.user_id, reason;
+  if audit_eraser is not null then
+    execute format('select %s($1, $2)', audit_eraser::regproc) into audit_values using erase_user.user_id, reason;
   end if;
   perform analytics_private.write_audit('user.erased', 'user', erase_user.user_id, jsonb_build_object('reason', reason));
   return jsonb_build_object('user_id', erase_user.user_id, 'was_deleted', known.status = 'deleted', 'audit_values', audit_values);
@@ -954,7 +956,7 @@ returns table (
       || case when o.kind = 'partition' and g.grantee is not null then array['partition with grants'] else '{}' end
       || case when o.kind <> 'function' and g.privilege_type in ('TRUNCATE', 'TRIGGER', 'REFERENCES') then array['a right that row-level security does not limit'] else '{}' end
       || case when o.kind = 'table' and o.row_security and g.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and p.oid is null
-                and not coalesce(r.rolbypassrls or r.rolsuper, false) and o.nspname = 'analytics' then array['granted, but no policy lets a row through'] else '{}' end, '; '), '')
+                and r.rolname in ('anon', 'authenticated') then array['granted, but no policy lets a row through'] else '{}' end, '; '), '')
   from objects o
     left join grants g on g.class = o.class and g.oid = o.oid
     left join pg_catalog.pg_roles r on r.oid = g.grantee
@@ -962,7 +964,7 @@ returns table (
       and (p.polcmd = '*' or p.polcmd::text = case g.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end)
       and (0 = any (p.polroles) or exists (select from unnest(p.polroles) m where pg_catalog.pg_has_role(g.grantee, m, 'usage')))
       and not coalesce(r.rolbypassrls or r.rolsuper, false)
-  order by o.nspname collate "C", o.kind collate "C", o.name collate "C", 7 collate "C" nulls first, 8 collate "C", 10 collate "C"
+  order by o.nspname, o.kind, o.name collate "C", r.rolname nulls first, g.privilege_type, p.polname
 $$;
 comment on function analytics.rls_report() is
 $$every table, partition, view and function of both schemas with who may do what, and what is wrong with it
