@@ -340,29 +340,40 @@ comment on function analytics_private.mirror_user(jsonb) is 'takes over one row 
 create or replace function analytics_private.bury_user(dead uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
+  account analytics.users;
   owned record;
   heir uuid;
 begin
-  perform 1 from analytics.users u where u.id = dead and u.status <> 'deleted' for update;
+  -- Workspaces before users, as everywhere.
+  perform from analytics.workspaces w where w.owner_id = dead and w.status <> 'deleted' order by w.id for no key update;
+  select u.* into account from analytics.users u where u.id = dead and u.status <> 'deleted' for update;
   if not found then
     return;
   end if;
-  for owned in select w.id from analytics.workspaces w where w.owner_id = dead and w.status <> 'deleted' for update loop
-    -- The highest remaining role inherits, the longest membership first; a workspace of one is closed with its owner.
-    select m.user_id into heir
-    from analytics.workspace_members m join analytics.users u on u.id = m.user_id
-    where m.workspace_id = owned.id and m.user_id <> dead and u.status = 'active'
-    order by array_position(array['admin', 'editor', 'analyst']::varchar[], m.role), m.joined_at, m.user_id
-    limit 1;
+  for owned in select w.id from analytics.workspaces w where w.owner_id = dead and w.status <> 'deleted' order by w.id for no key update loop
+    -- The highest remaining role inherits, the longest membership first; a workspace of one is closed with its owner. Whoever is just
+    -- being buried himself is passed over once he is.
+    loop
+      heir := (
+        select m.user_id from analytics.workspace_members m join analytics.users u on u.id = m.user_id
+        where m.workspace_id = owned.id and m.user_id <> dead and u.status = 'active'
+        order by array_position(array['admin', 'editor', 'analyst']::varchar[], m.role), m.joined_at, m.user_id
+        limit 1);
+      exit when heir is null;
+      perform from analytics.users u where u.id = heir and u.status = 'active' for key share;
+      exit when found;
+    end loop;
     if heir is null then
-      update analytics.workspaces w set status = 'deleted', deleted_at = now(), name = 'deleted workspace', description = null, logo_url = null
-      where w.id = owned.id;
+      perform analytics_private.close_workspace(owned.id);
     else
-      update analytics.workspace_members m set role = 'analyst' where m.workspace_id = owned.id and m.user_id = dead;
-      update analytics.workspace_members m set role = 'owner' where m.workspace_id = owned.id and m.user_id = heir;
-      update analytics.workspaces w set owner_id = heir, is_personal = false where w.id = owned.id;
+      perform analytics_private.set_owner(owned.id, dead, heir, 'analyst');
+      perform analytics_private.write_audit('workspace.transferred', 'workspace', owned.id,
+        jsonb_build_object('from', dead, 'to', heir, 'reason', 'account deleted'), owned.id);
     end if;
   end loop;
+  perform analytics_private.withdraw_invites(dead);
+  update analytics.workspace_invites i set email = null, revoked_at = case when i.accepted_at is null then coalesce(i.revoked_at, statement_timestamp()) end
+  where i.accepted_by = dead or account.email_verified and i.email = analytics_private.fold_email(account.email);
   delete from analytics.workspace_members m using analytics.workspaces w
   where m.user_id = dead and w.id = m.workspace_id and w.owner_id <> dead;
   delete from analytics.user_profiles p where p.user_id = dead;

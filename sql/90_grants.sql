@@ -13,6 +13,7 @@ grant select on analytics.users, analytics.user_profiles, analytics.workspaces, 
 to authenticated, service_role, @installer@;
 grant select on analytics.plans to anon, authenticated, service_role, @installer@;
 grant select on analytics.subscriptions, analytics.quota_counters, analytics.user_info, analytics.posts, analytics.post_transitions to authenticated, service_role, @installer@;
+grant select on analytics.workspace_invites, analytics.permissions to authenticated, service_role, @installer@;
 grant select on analytics.auth_users to service_role, @installer@;
 
 -- Columns a user may set himself; what decides about rights, money or identity is not among them.
@@ -73,6 +74,21 @@ grant execute on function
   analytics_private.reset_quotas(),
   analytics_private.raise_error(text, text, text, jsonb, integer), analytics_private.error_status(text)
 to service_role, @installer@;
+
+-- Tenancy.
+grant execute on function
+  analytics.can(text, uuid), analytics.create_workspace(text, text), analytics.delete_workspace(uuid),
+  analytics.invite_member(uuid, text, text, interval), analytics.accept_invite(text), analytics.invite_preview(text), analytics.my_invites(),
+  analytics.revoke_invite(uuid, uuid), analytics.change_role(uuid, uuid, text), analytics.remove_member(uuid, uuid),
+  analytics.leave_workspace(uuid), analytics.transfer_ownership(uuid, uuid), analytics.export_my_data(), analytics.delete_my_account(text),
+  analytics_private.can(text, uuid), analytics_private.create_workspace(text, text), analytics_private.delete_workspace(uuid),
+  analytics_private.invite_member(uuid, text, text, interval), analytics_private.accept_invite(text), analytics_private.invite_preview(text),
+  analytics_private.my_invites(), analytics_private.revoke_invite(uuid, uuid), analytics_private.change_role(uuid, uuid, text),
+  analytics_private.remove_member(uuid, uuid), analytics_private.leave_workspace(uuid), analytics_private.transfer_ownership(uuid, uuid),
+  analytics_private.export_my_data(), analytics_private.delete_my_account(text)
+to authenticated, service_role, anon;
+grant execute on function analytics_private.verified_email(), analytics_private.fold_email(text) to authenticated, service_role;
+grant execute on function analytics.rls_report(), analytics_private.erase_user(uuid, text) to service_role, @installer@;
 
 -- 95_auth_bridge.sql runs as the installer.
 grant execute on function analytics_private.mirror_user(jsonb), analytics_private.mirror_auth_user() to @installer@;

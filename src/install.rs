@@ -30,10 +30,11 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 15] = [
+const FILES: [File; 16] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
+    sql_file!("22_tenancy.sql", As::Owner),
     sql_file!("25_plans.sql", As::Owner),
     sql_file!("27_credits.sql", As::Owner),
     sql_file!("28_billing.sql", As::Owner),

@@ -24,6 +24,7 @@ insert into analytics.audience_demographics (profile_id, gender_distribution) va
 insert into analytics.creator_metadata (profile_id, extracted_location, categories) values (:'profile', 'c4n4ry', '{c4n4ry}');
 insert into analytics.posts (workspace_id, created_by, name, topic, universal_content, universal_metadata, platform_content, platforms, status, scheduled_at)
 select :'workspace', :'victim', 'c4n4ry', 'c4n4ry', 'c4n4ry', '{"a": "c4n4ry"}', '{"a": "c4n4ry"}', '["c4n4ry"]', s, now() + interval '1 day' from unnest(array['draft', 'scheduled']) s;
+insert into analytics.workspace_invites (workspace_id, email, role, invited_by, expires_at) values (:'workspace', 'c4n4ry@guest.example', 'analyst', :'victim', now() + interval '1 day');
 insert into analytics.comment_sentiment (post_id, profile_id, comments_analyzed) select id, profile_id, 123456789 from analytics.profile_posts;
 select analytics_private.set_workspace_status(:'workspace', 'active'), analytics_private.write_audit('c4n4ry', 'c4n4ry', :'victim', '{"a": "c4n4ry"}', :'workspace'),
   analytics_private.enqueue_job('instagram_profile', 'c4n4ry', '{"username": "c4n4ry"}'), analytics_private.link_firebase_user('c4n4ry') \g /dev/null
@@ -53,7 +54,7 @@ $$;
 select pg_temp.act_as(:'victim');
 select set_eq($$select relation::text from relations where pg_temp.betrays(pg_temp.rows_of(relation))$$, $$
   select 'analytics.' || t from unnest(array['users', 'user_profiles', 'workspaces', 'audit_logs', 'profiles', 'profile_history', 'profile_posts', 'audience_demographics', 'creator_metadata', 'comment_sentiment',
-    'mentions', 'related_profiles', 'user_favorites', 'user_searches', 'user_info', 'posts']) t
+    'mentions', 'related_profiles', 'user_favorites', 'user_searches', 'user_info', 'posts', 'workspace_invites']) t
 $$, 'the victim sees his own data');
 
 select pg_temp.act_as(:'stranger');
@@ -165,7 +166,8 @@ select pg_temp.act_as(:'victim');
 select set_eq($$select distinct signature::text from calls where pg_temp.betrays(pg_temp.answer(call))$$, $$
   select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.search_profiles(text,text,integer)',
     'analytics.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics.cancel_post(uuid)', 'analytics_private.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics_private.cancel_post(uuid)',
-    'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)'])
+    'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)',
+    'analytics.export_my_data()', 'analytics_private.export_my_data()', 'analytics_private.verified_email()'])
 $$, 'the same calls by the victim show his data where they should');
 select pg_temp.act_as_superuser();
 
