@@ -40,7 +40,7 @@ insert into analytics.post_transitions (from_status, to_status, made_by, descrip
 on conflict (from_status, to_status) do nothing;
 
 drop policy if exists "everyone who is signed in reads the legal moves" on analytics.post_transitions;
-create policy "everyone who is signed in reads the legal moves" on analytics.post_transitions for select to authenticated using (true);
+create policy "everyone who is signed in reads the legal moves" on analytics.post_transitions for select to authenticated using ((select analytics_private.user_id()) is not null);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- posts
@@ -467,7 +467,7 @@ $$makes a scheduled post a draft again
 Its unit of the post quota is given back while the period it was taken in still runs, unless the post was sent once before.
 Returns the post. Needs the role editor.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such post), CONFLICT (it is not scheduled).
-Example: select analytics.cancel_post('0195c3a0-0000-7000-8000-000000000002') ->> 'status'$$;
+Example: select analytics.cancel_post('0195c3a0-0000-7000-8000-000000000003') ->> 'status'$$;
 
 create or replace function analytics_private.delete_post(post_id uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -210,7 +210,8 @@ select pg_temp.sign_up('reader@example.com', 'Reader') as reader, pg_temp.sign_u
 insert into analytics.workspaces (id, name, owner_id) values ('0195c3a0-0000-7000-8000-000000000001', 'Studio', :'host');
 insert into analytics.workspace_members (workspace_id, user_id, role)
 values ('0195c3a0-0000-7000-8000-000000000001', :'host', 'owner'), ('0195c3a0-0000-7000-8000-000000000001', :'reader', 'editor');
-insert into analytics.posts (workspace_id, id, created_by, name) values ('0195c3a0-0000-7000-8000-000000000001', '0195c3a0-0000-7000-8000-000000000002', :'host', 'Spring');
+insert into analytics.posts (workspace_id, id, created_by, name, status, scheduled_at) values ('0195c3a0-0000-7000-8000-000000000001', '0195c3a0-0000-7000-8000-000000000002', :'host', 'Spring', 'draft', null),
+  ('0195c3a0-0000-7000-8000-000000000001', '0195c3a0-0000-7000-8000-000000000003', :'host', 'Summer', 'scheduled', now() + interval '1 day');
 select pg_temp.ingest(pg_temp.account('787132', 'natgeo', 280000000, array[pg_temp.post(1, '787132', 'natgeo', now() - interval '1 day', 5, 1)])) as natgeo \gset
 select pg_temp.put_window(:'reader', :'natgeo', '-1 day', '1 day');
 -- A workspace of the reader's with a member and an open invitation, and an invitation to another for him.
