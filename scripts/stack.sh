@@ -18,6 +18,7 @@ RUN=$STATE/run
 LOG=$STATE/log
 DB_PORT=${DB_PORT:-54322}
 API_PORT=${API_PORT:-54321}
+WEBHOOK_URL=
 
 decodo_is_set() { [ -n "${DECODO_USERNAME:-}${SMARTPROXY_USERNAME:-}" ]; }
 
@@ -134,14 +135,19 @@ start_standin() {
 
 start_sidecar() {
   SIDECAR_URL=http://127.0.0.1:$(free_port)
-  WEBHOOK_URL=http://127.0.0.1:$(free_port)/webhooks/stripe
+  # Where events are sent to stays where it was, if it can.
   local webhook_address=${WEBHOOK_URL#http://}
+  webhook_address=${webhook_address%%/*}
+  if [ -z "$webhook_address" ] || ! port_is_free "${webhook_address##*:}"; then
+    webhook_address=127.0.0.1:$(free_port)
+  fi
+  WEBHOOK_URL=http://$webhook_address/webhooks/stripe
   if ! decodo_is_set; then
     export DECODO_URL=$STANDIN_URL DECODO_USERNAME=demo DECODO_PASSWORD=demo
   fi
   DATABASE_URL=postgres://analytics_sidecar:$SIDECAR_PASSWORD@127.0.0.1:$DB_PORT/postgres \
     STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
-    SIDECAR_WEBHOOK_LISTEN=${webhook_address%%/*} SIDECAR_LISTEN=${SIDECAR_URL#http://} \
+    SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
     start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics_sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
 }

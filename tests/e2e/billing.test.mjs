@@ -5,6 +5,8 @@ import { after, before, test } from "node:test";
 import { deliver, refused, rows, rpc, signUp, sql } from "./support.mjs";
 
 const id = (kind) => `${kind}_${randomUUID().replaceAll("-", "")}`;
+// Names that no earlier run has asked for: a failed fetch is remembered.
+const usernames = Array.from({ length: 6 }, () => `pay.${randomUUID().slice(0, 8)}`);
 let ada, workspace;
 
 before(async () => {
@@ -25,7 +27,6 @@ const subscription = {
 const plan = async () => (await rows(ada.supabase.from("subscriptions").select("plan_name, status")))[0];
 
 test("the free plan opens five windows and refuses the sixth, saying what is left", async () => {
-  const usernames = ["pay.one", "pay.two", "pay.three", "pay.four", "pay.five", "pay.six"];
   const answers = await rpc(ada.supabase, "unlock_profiles", { usernames });
   assert.deepEqual(answers.map(({ opened }) => opened), [true, true, true, true, true, false]);
   assert.deepEqual([answers[5].reason.code, answers[5].reason.limit], ["PAYMENT_REQUIRED", 5]);
@@ -41,7 +42,7 @@ test("a signed event changes the plan, once its checkout tells the workspace, ho
   const again = await Promise.all(Array.from({ length: 4 }, () => deliver(started)));
   assert.deepEqual(again.map(({ status }) => status), [200, 200, 200, 200]);
   assert.equal((await rows(ada.supabase.from("subscription_history").select("status"))).length, 1);
-  assert.equal((await rpc(ada.supabase, "unlock_profile", { username: "pay.six" })).opened, true);
+  assert.equal((await rpc(ada.supabase, "unlock_profile", { username: usernames[5] })).opened, true);
 });
 
 test("a paid checkout brings credits", async () => {
@@ -77,7 +78,7 @@ test("a refusal says what is left to pay with, and when there is more", async ()
   const carl = await signUp("carl");
   const home = (await rpc(carl.supabase, "me")).workspaces[0].id;
   await sql`select analytics_private.try_take_units(${home}, 'profile_unlocks', 5)`;
-  const error = await refused(carl.supabase.rpc("unlock_profile", { username: "pay.one" }), 402, "PAYMENT_REQUIRED");
+  const error = await refused(carl.supabase.rpc("unlock_profile", { username: `pay.${randomUUID().slice(0, 8)}` }), 402, "PAYMENT_REQUIRED");
   const { limit, used, price, balance, resets_at } = JSON.parse(error.details);
   assert.deepEqual([limit, used, price, balance], [5, 5, 25, 0]);
   assert.ok(new Date(resets_at) > new Date());
