@@ -1,11 +1,13 @@
 // What a client of the stack does, from sign-up to what a stranger sees. Prints plain text for a terminal of 80 columns.
 //
-// Needs API_URL and ANON_KEY (scripts/demo.sh and .dev/env give them). DEMO_PROFILES=a,b,c chooses the profiles.
-import { randomUUID } from "node:crypto";
+// Needs API_URL, ANON_KEY, DB_URL, WEBHOOK_URL and WEBHOOK_SECRET (scripts/demo.sh and .dev/env give them).
+// DEMO_PROFILES=a,b,c chooses the profiles.
+import { createHmac, randomUUID } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
+import postgres from "postgres";
 import ws from "ws";
 
-const { API_URL, ANON_KEY, STANDIN_URL, DEMO_PROFILES } = process.env;
+const { API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, STANDIN_URL, DEMO_PROFILES } = process.env;
 const WIDTH = 80;
 // A fetch from Decodo takes up to a minute; the sidecar tries again after a failure.
 const PATIENCE_MS = 180_000;
@@ -29,6 +31,23 @@ async function signUp(name) {
   const { error } = await supabase.auth.signUp({ email, password: randomUUID() });
   if (error) throw new Error(`sign-up of ${email}: ${error.message}`);
   return { supabase, email };
+}
+
+// What Stripe would send when a checkout for this workspace has been paid, with its signature.
+async function subscribe(workspace, price) {
+  const seconds = Math.floor(Date.now() / 1000);
+  const name = (kind) => `${kind}_${randomUUID().replaceAll("-", "")}`;
+  const object = {
+    id: name("sub"), object: "subscription", customer: name("cus"), status: "active", created: seconds, billing_cycle_anchor: seconds,
+    metadata: { workspace_id: workspace },
+    items: { data: [{ price: { id: price }, current_period_start: seconds, current_period_end: seconds + 30 * 86400 }] },
+  };
+  const body = JSON.stringify({
+    id: name("evt"), object: "event", type: "customer.subscription.created", created: seconds, livemode: true, data: { object },
+  });
+  const signature = createHmac("sha256", WEBHOOK_SECRET).update(`${seconds}.${body}`).digest("hex");
+  const { status } = await fetch(WEBHOOK_URL, { method: "POST", headers: { "stripe-signature": `t=${seconds},v1=${signature}` }, body });
+  if (status !== 200) throw new Error(`the webhook answered ${status}`);
 }
 
 async function profilesToUnlock() {
@@ -140,6 +159,11 @@ async function overviewWithPosts(supabase, username) {
 }
 
 async function main() {
+  // The operator's part: which plan a price of Stripe buys.
+  const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
+  await sql`select analytics_private.set_plan_price('price_demo_standard', 'standard')`;
+  await sql.end();
+
   const first = await signUp("ada");
   const second = await signUp("eve");
   heading("Two users sign up");
@@ -149,8 +173,19 @@ async function main() {
   fact("workspace of the first", `${workspaces[0].name} (${workspaces[0].role})`);
 
   const usernames = await profilesToUnlock();
-  heading(`The first unlocks ${usernames.length} profiles`);
-  const answers = await unlock(first.supabase, usernames);
+  heading(`The first unlocks ${usernames.length} profiles on the free plan`);
+  let answers = await unlock(first.supabase, usernames);
+  const unpaid = answers.filter(({ reason }) => reason?.code === "PAYMENT_REQUIRED");
+  if (unpaid.length > 0) {
+    for (const { username, reason } of unpaid) line(fit(`  ${username}: ${reason.message}`, WIDTH));
+    const { limit, used, resets_at } = unpaid[0].reason;
+    fact("unlocks used", `${used} of ${limit}, more on ${day(resets_at)}`);
+    heading("Stripe reports that the first has subscribed");
+    await subscribe(workspaces[0].id, "price_demo_standard");
+    const { data } = await first.supabase.from("subscriptions").select("plan_name, status");
+    fact("plan", `${data[0].plan_name} (${data[0].status})`);
+    answers = await unlock(first.supabase, usernames);
+  }
   for (const { username, reason } of answers.filter(({ state }) => state === "failed")) line(fit(`  ${username}: ${reason.message}`, WIDTH));
   const ready = answers.filter(({ state }) => state === "ready");
   if (ready.length === 0) throw new Error("no profile could be unlocked");

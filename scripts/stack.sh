@@ -18,6 +18,7 @@ RUN=$STATE/run
 LOG=$STATE/log
 DB_PORT=${DB_PORT:-54322}
 API_PORT=${API_PORT:-54321}
+WEBHOOK_URL=
 
 decodo_is_set() { [ -n "${DECODO_USERNAME:-}${SMARTPROXY_USERNAME:-}" ]; }
 
@@ -49,6 +50,10 @@ ANON_KEY=$(api_key anon "$jwt")
 SERVICE_ROLE_KEY=$(api_key service_role "$jwt")
 EOF
     )
+  fi
+  # A state made by an earlier version has none of these yet.
+  if ! grep -q '^WEBHOOK_SECRET=' "$file"; then
+    printf 'WEBHOOK_SECRET=whsec_%s\nAUDIT_SIGNING_KEY=%s\n' "$(random_secret)" "$(random_secret)" >>"$file"
   fi
   # shellcheck source=/dev/null
   source "$file"
@@ -130,11 +135,20 @@ start_standin() {
 
 start_sidecar() {
   SIDECAR_URL=http://127.0.0.1:$(free_port)
+  # Where events are sent to stays where it was, if it can.
+  local webhook_address=${WEBHOOK_URL#http://}
+  webhook_address=${webhook_address%%/*}
+  if [ -z "$webhook_address" ] || ! port_is_free "${webhook_address##*:}"; then
+    webhook_address=127.0.0.1:$(free_port)
+  fi
+  WEBHOOK_URL=http://$webhook_address/webhooks/stripe
   if ! decodo_is_set; then
     export DECODO_URL=$STANDIN_URL DECODO_USERNAME=demo DECODO_PASSWORD=demo
   fi
   DATABASE_URL=postgres://analytics_sidecar:$SIDECAR_PASSWORD@127.0.0.1:$DB_PORT/postgres \
-    SIDECAR_LISTEN=${SIDECAR_URL#http://} start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics_sidecar"
+    STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
+    SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
+    start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics_sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
 }
 
@@ -152,6 +166,8 @@ ANON_KEY="$ANON_KEY"
 SERVICE_ROLE_KEY="$SERVICE_ROLE_KEY"
 JWT_SECRET="$JWT_SECRET"
 SIDECAR_URL="$SIDECAR_URL"
+WEBHOOK_URL="$WEBHOOK_URL"
+WEBHOOK_SECRET="$WEBHOOK_SECRET"
 STANDIN_URL="${STANDIN_URL:-}"
 EOF
   )
@@ -167,6 +183,7 @@ read_addresses() {
   if [ -f "$STATE/env" ]; then
     STANDIN_URL=$(sed -n 's/^STANDIN_URL="\(.*\)"$/\1/p' "$STATE/env")
     SIDECAR_URL=$(sed -n 's/^SIDECAR_URL="\(.*\)"$/\1/p' "$STATE/env")
+    WEBHOOK_URL=$(sed -n 's/^WEBHOOK_URL="\(.*\)"$/\1/p' "$STATE/env")
   fi
 }
 

@@ -76,6 +76,15 @@ export async function unlocked(supabase, username) {
   return answer;
 }
 
+// Delivers a billing event as Stripe would, signed with the stack's secret unless another signature is given.
+export async function deliver(event, signature) {
+  const body = JSON.stringify(event);
+  const time = Math.floor(Date.now() / 1000);
+  const signed = createHmac("sha256", process.env.WEBHOOK_SECRET).update(`${time}.${body}`).digest("hex");
+  const headers = { "content-type": "application/json", "stripe-signature": signature ?? `t=${time},v1=${signed}` };
+  return fetch(process.env.WEBHOOK_URL, { method: "POST", headers, body });
+}
+
 // The first requests for `query` meet this fault.
 export async function inject(fault) {
   const answer = await fetch(`${STANDIN_URL}/faults`, {
