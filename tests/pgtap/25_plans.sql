@@ -137,7 +137,7 @@ select is((:'refused'::jsonb ->> 'message')::jsonb ->> 'code', 'PAYMENT_REQUIRED
 select is((((:'refused'::jsonb ->> 'message')::jsonb ->> 'details')::jsonb) - 'request_id' - 'resets_at', '{"resource": "profile_unlocks", "limit": 5, "used": 4, "requested": 2}', 'and the same figures');
 select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L, %L)', :'adas', 'posts', u)) ->> 'state', 'PT500', format('%s units cannot be taken', coalesce(u::text, 'null')))
 from unnest(array[0, -1, null]::bigint[]) u;
-select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L)', :'adas', 'wishes')) ->> 'state', '23514', 'nor of what is not metered');
+select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L)', :'adas', r)) ->> 'state', 'PT500', 'nor of what is not metered: ' || coalesce(r, 'null')) from unnest(array['seats', 'wishes', null]) r;
 
 -- Reading ---------------------------------------------------------------------------------------------------------------------
 
