@@ -210,39 +210,25 @@ $$;
 -- Definer, these three: whoever writes a post has no right on the counters.
 create or replace function analytics_private.charge_new_posts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  taken record;
 begin
-  for taken in
-    select n.workspace_id, n.quota_period_start as period_start, count(*) as units from new_posts n
-    where n.quota_period_start is not null group by 1, 2 order by 1, 2
-  loop
-    if analytics_private.charge_units(taken.workspace_id, 'posts', taken.units, taken.period_start) is null then
-      perform analytics_private.refuse_units(taken.workspace_id, 'posts', taken.units);
-    end if;
-  end loop;
+  perform analytics_private.charge_units(t.workspace_id, 'posts', t.units, t.period_start)
+  from (select n.workspace_id, n.quota_period_start, count(*) from new_posts n
+        where n.quota_period_start is not null
+        group by 1, 2 order by 1, 2) t (workspace_id, period_start, units);
   return null;
 end
 $$;
 
 create or replace function analytics_private.charge_changed_posts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  change record;
 begin
-  for change in
-    select u.workspace_id, u.period_start, sum(u.units)::bigint as units
-    from (select n.workspace_id, n.quota_period_start, 1 from new_posts n where n.quota_period_start is not null
-          union all
-          select o.workspace_id, o.quota_period_start, -1 from old_posts o where o.quota_period_start is not null) u (workspace_id, period_start, units)
-    group by 1, 2 having sum(u.units) <> 0 order by 1, 2
-  loop
-    if change.units < 0 then
-      perform analytics_private.give_back_units(change.workspace_id, 'posts', -change.units, change.period_start);
-    elsif analytics_private.charge_units(change.workspace_id, 'posts', change.units, change.period_start) is null then
-      perform analytics_private.refuse_units(change.workspace_id, 'posts', change.units);
-    end if;
-  end loop;
+  perform case when c.units > 0 then analytics_private.charge_units(c.workspace_id, 'posts', c.units, c.period_start)
+               else analytics_private.give_back_units(c.workspace_id, 'posts', -c.units, c.period_start) end
+  from (select u.workspace_id, u.period_start, sum(u.units)::bigint
+        from (select n.workspace_id, n.quota_period_start, 1 from new_posts n where n.quota_period_start is not null
+              union all
+              select o.workspace_id, o.quota_period_start, -1 from old_posts o where o.quota_period_start is not null) u (workspace_id, period_start, units)
+        group by 1, 2 having sum(u.units) <> 0 order by 1, 2) c (workspace_id, period_start, units);
   return null;
 end
 $$;

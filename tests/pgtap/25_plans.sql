@@ -14,7 +14,7 @@ create function pg_temp.state(workspace uuid, moment timestamptz) returns text l
   select format('%s of %s', s.used, coalesce(s.allowed::text, 'any')) from analytics_private.quota_state(workspace, 'posts', moment) s
 $$;
 create function pg_temp.charge(workspace uuid, units bigint, moment timestamptz) returns timestamptz language sql as $$
-  select analytics_private.charge_units(workspace, 'posts', units, analytics_private.period_start(analytics_private.quota_anchor(workspace), moment))
+  select analytics_private.charge_units(workspace, 'posts', units, analytics_private.period_start(analytics_private.quota_anchor(workspace), moment), false)
 $$;
 
 -- Periods -------------------------------------------------------------------------------------------------------------------
