@@ -91,18 +91,21 @@ end
 $$;
 comment on function analytics_private.plan_of(uuid) is 'the plan whose limits hold for a workspace';
 
+-- plan_of in one query: it is asked whenever a unit is taken.
 create or replace function analytics_private.plan_limit(workspace_id uuid, resource text) returns bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  plan constant analytics.plans := analytics_private.plan_of(plan_limit.workspace_id);
 begin
-  return case resource
-    when 'posts' then plan.posts_per_month
-    when 'profile_unlocks' then plan.profile_unlocks
-    when 'ai_generations' then plan.ai_generations
-    when 'seats' then plan.seats
-    when 'connected_accounts' then plan.connected_accounts
-  end;
+  return (
+    select case plan_limit.resource
+      when 'posts' then p.posts_per_month
+      when 'profile_unlocks' then p.profile_unlocks
+      when 'ai_generations' then p.ai_generations
+      when 'seats' then p.seats
+      when 'connected_accounts' then p.connected_accounts
+    end
+    from (values (plan_limit.workspace_id)) as w (id)
+    left join analytics.subscriptions s on s.workspace_id = w.id and s.is_in_force
+    join analytics.plans p on p.name = coalesce(s.plan_name, 'free'));
 end
 $$;
 comment on function analytics_private.plan_limit(uuid, text) is
@@ -118,9 +121,8 @@ create table if not exists analytics.quota_counters (
   period_start timestamptz not null,
   used bigint not null,
   constraint quota_counters_pkey primary key (workspace_id, resource),
-  constraint quota_counters_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id),
-  constraint quota_counters_resource_known check (resource in ('posts', 'profile_unlocks', 'ai_generations')),
-  constraint quota_counters_used_not_negative check (used >= 0)
+  -- No checks: each would cost a tenth of taking a unit, and only the functions below write here.
+  constraint quota_counters_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id)
 ) with (fillfactor = 50);
 alter table analytics.quota_counters enable row level security;
 comment on table analytics.quota_counters is 'units used in a period; a row of a period that is over counts as nothing. Only functions write it; analytics.quotas() reads it right';
@@ -138,54 +140,19 @@ end
 $$;
 comment on function analytics_private.quota_anchor(uuid) is 'what the quota periods of a workspace are counted from; null for calendar months in UTC';
 
+-- One query, as this runs for every post that is scheduled.
 create or replace function analytics_private.counted_period(workspace_id uuid, resource text) returns timestamptz
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   -- The clock, not the transaction's start: a long transaction must not charge a period that is over.
-  return greatest(
-    analytics_private.period_start(analytics_private.quota_anchor(counted_period.workspace_id), clock_timestamp()),
-    (select q.period_start from analytics.quota_counters q
-     where q.workspace_id = counted_period.workspace_id and q.resource = counted_period.resource));
+  return (
+    select greatest(analytics_private.period_start(s.anchor_at, clock_timestamp()), q.period_start)
+    from (values (counted_period.workspace_id)) as w (id)
+    left join analytics.subscriptions s on s.workspace_id = w.id and s.is_in_force
+    left join analytics.quota_counters q on q.workspace_id = w.id and q.resource = counted_period.resource);
 end
 $$;
 comment on function analytics_private.counted_period(uuid, text) is 'start of the period that a unit taken now is charged to';
-
--- One statement takes the units or does not: whoever comes second waits for the row and is judged by what it then holds, or
--- fails with a serialization error where its snapshot may not see that. A row whose period began later than period_start
--- stays in force: a plan that is cancelled hands out no second quota in the same month.
-create or replace function analytics_private.charge_units(workspace_id uuid, resource text, units bigint, period_start timestamptz) returns timestamptz
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-  allowed constant bigint := analytics_private.plan_limit(charge_units.workspace_id, charge_units.resource);
-  charged timestamptz;
-begin
-  if charge_units.units is null or charge_units.units < 1 then
-    perform analytics_private.raise_error('INTERNAL', 'units are taken one or more at a time');
-  end if;
-  insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
-  select charge_units.workspace_id, charge_units.resource, charge_units.period_start, charge_units.units
-  where charge_units.units <= allowed is not false
-  on conflict on constraint quota_counters_pkey do update set
-    used = case when q.period_start < excluded.period_start then excluded.used else q.used + excluded.used end,
-    period_start = greatest(q.period_start, excluded.period_start)
-  where allowed is null or q.period_start < excluded.period_start or q.used <= allowed - excluded.used
-  returning q.period_start into charged;
-  return charged;
-end
-$$;
-comment on function analytics_private.charge_units(uuid, text, bigint, timestamptz) is
-  'takes units of the period that begins then, or of a later one that is counted already; the start of the period charged, null when too few are left';
-
-create or replace function analytics_private.try_take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  return analytics_private.charge_units(try_take_units.workspace_id, try_take_units.resource, try_take_units.units,
-    analytics_private.period_start(analytics_private.quota_anchor(try_take_units.workspace_id), clock_timestamp()));
-end
-$$;
-comment on function analytics_private.try_take_units(uuid, text, bigint) is
-  'takes units of a workspace''s quota: posts, profile_unlocks or ai_generations. The start of the period they are charged to, for giving them back; null, and nothing taken, when too few are left';
 
 -- What is left at a moment. A row of a period that is over counts as nothing.
 create or replace function analytics_private.quota_state(
@@ -227,31 +194,72 @@ begin
 end
 $$;
 
-create or replace function analytics_private.take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
+-- One statement takes the units or does not: whoever comes second waits for the row and is judged by what it then holds, or
+-- fails with a serialization error where its snapshot may not see that. A row whose period began later than period_start
+-- stays in force: a plan that is cancelled hands out no second quota in the same month.
+create or replace function analytics_private.charge_units(workspace_id uuid, resource text, units bigint, period_start timestamptz, refuse boolean default true) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
 declare
-  charged constant timestamptz := analytics_private.try_take_units(take_units.workspace_id, take_units.resource, take_units.units);
+  allowed constant bigint := analytics_private.plan_limit(charge_units.workspace_id, charge_units.resource);
+  charged timestamptz;
 begin
-  if charged is null then
-    perform analytics_private.refuse_units(take_units.workspace_id, take_units.resource, take_units.units);
+  if charge_units.units is null or charge_units.units < 1
+     or charge_units.resource is null or charge_units.resource not in ('posts', 'profile_unlocks', 'ai_generations') then
+    perform analytics_private.raise_error('INTERNAL', 'one or more units of posts, profile_unlocks or ai_generations can be taken');
+  end if;
+  insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
+  select charge_units.workspace_id, charge_units.resource, charge_units.period_start, charge_units.units
+  where charge_units.units <= allowed is not false
+  on conflict on constraint quota_counters_pkey do update set
+    used = case when q.period_start < excluded.period_start then excluded.used else q.used + excluded.used end,
+    period_start = greatest(q.period_start, excluded.period_start)
+  where allowed is null or q.period_start < excluded.period_start or q.used <= allowed - excluded.used
+  returning q.period_start into charged;
+  if charged is null and refuse then
+    perform analytics_private.refuse_units(charge_units.workspace_id, charge_units.resource, charge_units.units);
   end if;
   return charged;
+end
+$$;
+comment on function analytics_private.charge_units(uuid, text, bigint, timestamptz, boolean) is
+  'takes units of the period that begins then, or of a later one that is counted already; the start of the period charged. When too few are left, PAYMENT_REQUIRED, or null without refuse';
+
+create or replace function analytics_private.try_take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.charge_units(try_take_units.workspace_id, try_take_units.resource, try_take_units.units,
+    analytics_private.counted_period(try_take_units.workspace_id, try_take_units.resource), false);
+end
+$$;
+comment on function analytics_private.try_take_units(uuid, text, bigint) is
+  'takes units of a workspace''s quota: posts, profile_unlocks or ai_generations. The start of the period they are charged to, for giving them back; null, and nothing taken, when too few are left';
+
+create or replace function analytics_private.take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.charge_units(take_units.workspace_id, take_units.resource, take_units.units,
+    analytics_private.counted_period(take_units.workspace_id, take_units.resource));
 end
 $$;
 comment on function analytics_private.take_units(uuid, text, bigint) is
   'as try_take_units, and raises PAYMENT_REQUIRED {resource, limit, used, requested, resets_at} when too few are left';
 
-create or replace function analytics_private.give_back_units(workspace_id uuid, resource text, units bigint, period_start timestamptz) returns void
+create or replace function analytics_private.give_back_units(workspace_id uuid, resource text, units bigint, period_start timestamptz) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  credited timestamptz;
 begin
   update analytics.quota_counters q set used = greatest(q.used - give_back_units.units, 0)
   where q.workspace_id = give_back_units.workspace_id and q.resource = give_back_units.resource
     and q.period_start = give_back_units.period_start
-    and q.period_start >= analytics_private.period_start(analytics_private.quota_anchor(give_back_units.workspace_id), clock_timestamp());
+    and q.period_start >= analytics_private.period_start(analytics_private.quota_anchor(give_back_units.workspace_id), clock_timestamp())
+  returning q.period_start into credited;
+  return credited;
 end
 $$;
 comment on function analytics_private.give_back_units(uuid, text, bigint, timestamptz) is
-  'gives units back that were taken in the period that began then; nothing happens when it is over';
+  'gives units back that were taken in the period that began then, and returns it; null, and nothing happens, when it is over';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Reading

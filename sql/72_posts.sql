@@ -207,24 +207,14 @@ $$;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The quota: once a statement, one counter a workspace, in the order of the workspaces so that two never wait for each other
 
-create or replace function analytics_private.settle_posts(workspace_id uuid, units bigint, period_start timestamptz) returns void
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  if units < 0 then
-    perform analytics_private.give_back_units(workspace_id, 'posts', -units, period_start);
-  elsif units > 0 and analytics_private.charge_units(workspace_id, 'posts', units, period_start) is null then
-    perform analytics_private.refuse_units(workspace_id, 'posts', units);
-  end if;
-end
-$$;
-
 -- Definer, these three: whoever writes a post has no right on the counters.
 create or replace function analytics_private.charge_new_posts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform analytics_private.settle_posts(s.workspace_id, s.units, s.period_start)
+  perform analytics_private.charge_units(t.workspace_id, 'posts', t.units, t.period_start)
   from (select n.workspace_id, n.quota_period_start, count(*) from new_posts n
-        where n.quota_period_start is not null group by 1, 2 order by 1, 2) s (workspace_id, period_start, units);
+        where n.quota_period_start is not null
+        group by 1, 2 order by 1, 2) t (workspace_id, period_start, units);
   return null;
 end
 $$;
@@ -232,12 +222,13 @@ $$;
 create or replace function analytics_private.charge_changed_posts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform analytics_private.settle_posts(s.workspace_id, s.units, s.period_start)
+  perform case when c.units > 0 then analytics_private.charge_units(c.workspace_id, 'posts', c.units, c.period_start)
+               else analytics_private.give_back_units(c.workspace_id, 'posts', -c.units, c.period_start) end
   from (select u.workspace_id, u.period_start, sum(u.units)::bigint
         from (select n.workspace_id, n.quota_period_start, 1 from new_posts n where n.quota_period_start is not null
               union all
               select o.workspace_id, o.quota_period_start, -1 from old_posts o where o.quota_period_start is not null) u (workspace_id, period_start, units)
-        group by 1, 2 having sum(u.units) <> 0 order by 1, 2) s (workspace_id, period_start, units);
+        group by 1, 2 having sum(u.units) <> 0 order by 1, 2) c (workspace_id, period_start, units);
   return null;
 end
 $$;
@@ -245,9 +236,10 @@ $$;
 create or replace function analytics_private.credit_removed_posts() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  perform analytics_private.settle_posts(s.workspace_id, s.units, s.period_start)
-  from (select o.workspace_id, o.quota_period_start, -count(*) from old_posts o
-        where o.quota_period_start is not null and o.status = 'scheduled' and o.sending_began_at is null group by 1, 2 order by 1, 2) s (workspace_id, period_start, units);
+  perform analytics_private.give_back_units(r.workspace_id, 'posts', r.units, r.period_start)
+  from (select o.workspace_id, o.quota_period_start, count(*) from old_posts o
+        where o.quota_period_start is not null and o.status = 'scheduled' and o.sending_began_at is null
+        group by 1, 2 order by 1, 2) r (workspace_id, period_start, units);
   return null;
 end
 $$;

@@ -14,7 +14,7 @@ create function pg_temp.state(workspace uuid, moment timestamptz) returns text l
   select format('%s of %s', s.used, coalesce(s.allowed::text, 'any')) from analytics_private.quota_state(workspace, 'posts', moment) s
 $$;
 create function pg_temp.charge(workspace uuid, units bigint, moment timestamptz) returns timestamptz language sql as $$
-  select analytics_private.charge_units(workspace, 'posts', units, analytics_private.period_start(analytics_private.quota_anchor(workspace), moment))
+  select analytics_private.charge_units(workspace, 'posts', units, analytics_private.period_start(analytics_private.quota_anchor(workspace), moment), false)
 $$;
 
 -- Periods -------------------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ select is((:'refused'::jsonb ->> 'message')::jsonb ->> 'code', 'PAYMENT_REQUIRED
 select is((((:'refused'::jsonb ->> 'message')::jsonb ->> 'details')::jsonb) - 'request_id' - 'resets_at', '{"resource": "profile_unlocks", "limit": 5, "used": 4, "requested": 2}', 'and the same figures');
 select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L, %L)', :'adas', 'posts', u)) ->> 'state', 'PT500', format('%s units cannot be taken', coalesce(u::text, 'null')))
 from unnest(array[0, -1, null]::bigint[]) u;
-select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L)', :'adas', 'wishes')) ->> 'state', '23514', 'nor of what is not metered');
+select is(pg_temp.error_of(format('select analytics_private.take_units(%L, %L)', :'adas', r)) ->> 'state', 'PT500', 'nor of what is not metered: ' || coalesce(r, 'null')) from unnest(array['seats', 'wishes', null]) r;
 
 -- Reading ---------------------------------------------------------------------------------------------------------------------
 
