@@ -13,3 +13,5 @@ select analytics_private.link_firebase_user('uid-1') is not null;
 select analytics_private.erase_person('removed', 'case 1') is not null;
 select analytics_private.set_setting('freshness', '2 days');
 select analytics_private.set_workspace_status(id, 'active') from analytics.workspaces where owner_id = '00000000-0000-4000-8000-000000000001';
+insert into analytics.workspace_invites (workspace_id, id, email, role, invited_by, expires_at) select w.id, '00000000-0000-4000-8000-0000000000f1', 'guest@example.com', 'analyst', w.owner_id, now() + interval '1 day' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
+insert into analytics_private.invite_tokens select i.workspace_id, i.id, sha256('token') from analytics.workspace_invites i;
