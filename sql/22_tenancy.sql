@@ -837,7 +837,9 @@ declare
   caller constant uuid := analytics_private.require_user();
   source record;
   rows_found jsonb;
-  answer jsonb := jsonb_build_object('exported_at', statement_timestamp(), 'user_id', caller, 'invitations_received', analytics_private.my_invites());
+  answer jsonb := jsonb_build_object('exported_at', statement_timestamp(), 'user_id', caller,
+    -- By address, since an invitation knows its invitee only once he accepted.
+    'invitations_received', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from analytics.workspace_invites i where i.email = analytics_private.verified_email()));
 begin
   for source in select p.* from analytics_private.personal_tables() p loop
     execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1', source.relation, source.user_column)

@@ -348,6 +348,10 @@ select is_empty('select p.part from analytics_private.personal_tables() p group 
 select pg_temp.ingest(pg_temp.account('1', 'seen', 10)) as seen \gset
 select pg_temp.put_window(:'analyst', :'seen', '-1 day', '1 day');
 select pg_temp.act_as(:'analyst');
+select analytics.create_workspace('Short') ->> 'workspace_id' as short \gset
+select pg_temp.act_as_superuser();
+insert into analytics.workspace_invites (workspace_id, email, role, invited_by, expires_at, revoked_at) values (:'short', 'anna@example.com', 'editor', :'analyst', now() + interval '1 day', now());
+select pg_temp.act_as(:'analyst');
 select analytics.favorite_profile('seen', 'my own note'), analytics.search_profiles('anything') \g /dev/null
 select analytics.export_my_data() as export \gset
 select pg_temp.act_as_superuser();
@@ -355,6 +359,7 @@ select set_eq('select jsonb_object_keys(''' || :'export' || '''::jsonb)', $$sele
 select is(:'export'::jsonb #>> '{account,0,email}', 'anna@example.com', 'the account is in it');
 select is(:'export'::jsonb #>> '{favourites,0,notes}', 'my own note', 'favourites are');
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'searches'), '>', 0, 'searches are');
+select is(jsonb_array_length(:'export'::jsonb -> 'invitations_received'), 1, 'invitations to her address are, closed ones too');
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'windows'), '>', 0, 'windows are');
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'audit_records'), '>', 0, 'and what she did');
 select ok(:'export' !~ 'adam@example|olga@example|edda@example', 'but nobody else''s address');
