@@ -46,7 +46,8 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('create_post', 'editor', null, 'write a draft'),
   ('update_post', 'editor', null, 'change a post that is not published'),
   ('schedule_post', 'editor', 'posts', 'schedule or send a post'),
-  ('cancel_post', 'editor', null, 'take a scheduled post back')
+  ('cancel_post', 'editor', null, 'take a scheduled post back'),
+  ('delete_post', 'editor', null, 'delete a post')
 on conflict (action) do update set
   minimum_role = excluded.minimum_role, resource = excluded.resource, description = excluded.description;
 
