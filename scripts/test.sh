@@ -97,9 +97,10 @@ golden_tests() { # folder inputs program
   fi
 }
 
-# What the documents say, against the schema.
+# What is written down, against the schema.
 documentation_tests() {
   "$ROOT/scripts/cluster.sh" database "$STATE" "$DB_PORT" documentation
+  check "tests/role_matrix.tsv" in_database documentation scripts/role_matrix.sh check
   check "docs/schema.md" in_database documentation scripts/schema_doc.sh check
   check "examples in the documents" in_database documentation scripts/doc_examples.sh
 }

@@ -46,7 +46,8 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('create_post', 'editor', null, 'write a draft'),
   ('update_post', 'editor', null, 'change a post that is not published'),
   ('schedule_post', 'editor', 'posts', 'schedule or send a post'),
-  ('cancel_post', 'editor', null, 'take a scheduled post back')
+  ('cancel_post', 'editor', null, 'take a scheduled post back'),
+  ('delete_post', 'editor', null, 'delete a post')
 on conflict (action) do update set
   minimum_role = excluded.minimum_role, resource = excluded.resource, description = excluded.description;
 
@@ -837,7 +838,9 @@ declare
   caller constant uuid := analytics_private.require_user();
   source record;
   rows_found jsonb;
-  answer jsonb := jsonb_build_object('exported_at', statement_timestamp(), 'user_id', caller, 'invitations_received', analytics_private.my_invites());
+  answer jsonb := jsonb_build_object('exported_at', statement_timestamp(), 'user_id', caller,
+    -- By address, since an invitation knows its invitee only once he accepted.
+    'invitations_received', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from analytics.workspace_invites i where i.email = analytics_private.verified_email()));
 begin
   for source in select p.* from analytics_private.personal_tables() p loop
     execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1', source.relation, source.user_column)

@@ -17,3 +17,5 @@ insert into analytics.subscriptions (workspace_id, plan_name, status, anchor_at)
 insert into analytics.posts (workspace_id, created_by, name, status, scheduled_at) select w.id, w.owner_id, s, s, now() + interval '1 day' from analytics.workspaces w, unnest(array['draft', 'scheduled']) s;
 update analytics.posts p set status = 'publishing' where p.name = 'scheduled';
 update analytics.posts p set status = 'published' where p.name = 'scheduled';
+insert into analytics.workspace_invites (workspace_id, id, email, role, invited_by, expires_at) select w.id, '00000000-0000-4000-8000-0000000000f1', 'guest@example.com', 'analyst', w.owner_id, now() + interval '1 day' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
+insert into analytics_private.invite_tokens select i.workspace_id, i.id, sha256('token') from analytics.workspace_invites i;

@@ -87,6 +87,14 @@ select analytics.search_profiles('some') is not null as called \gset
 select pg_temp.error_of($$select analytics.favorite_profile('somebody', 'note', array['tag'])$$) ->> 'state' as called \gset
 select analytics.unfavorite_profile('somebody') is not null as called \gset
 select count(*) > 0 as called from analytics.my_profiles() \gset
+select analytics.create_workspace('Trap') ->> 'workspace_id' as trap \gset
+select analytics.can('invite_member', :'trap') is not null and analytics.my_invites() is not null and analytics.export_my_data() is not null as called \gset
+-- Those that refuse have run as far as they would for a hostile caller.
+do $$ begin perform analytics.invite_member(null, 'a@example.com'); exception when others then null; end $$;
+do $$ begin perform analytics.accept_invite('x'); exception when others then null; end $$;
+do $$ begin perform analytics.change_role(null, analytics_private.user_id(), 'analyst'); exception when others then null; end $$;
+do $$ begin perform analytics.delete_my_account('x'); exception when others then null; end $$;
+select analytics.delete_workspace(:'trap') as called \gset
 select '1'::text as called \gset
 reset session authorization;
 select is((select is_called from pg_temp.leaked), false, 'code behind a temporary type never runs with other rights');
