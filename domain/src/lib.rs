@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Audit records: canonical form, digests, Merkle roots, chained segments, signed checkpoints.
+pub mod audit;
 /// SHA-256 as text.
 pub mod digest;
 /// Engagement rates.

@@ -2,5 +2,6 @@
 
 pub mod json;
 pub mod plan;
+pub mod rows;
 pub mod session;
 pub mod snapshot;
