@@ -1,4 +1,4 @@
--- Ground floor: default privileges, the error vocabulary, settings, audit.
+-- Ground floor: default privileges, the error vocabulary, settings, our locks, monthly partitions.
 
 -- Everything made below belongs to analytics_owner, and nothing of it is open to PUBLIC unless 90_grants.sql says so.
 alter default privileges revoke execute on functions from public;
@@ -76,7 +76,9 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('job_backoff_base', 'interval', '2 seconds', '10 milliseconds', '1 hour', 'full-jitter back-off: upper bound of the first wait'),
   ('job_backoff_cap', 'interval', '10 minutes', '10 milliseconds', '1 day', 'full-jitter back-off: upper bound of any wait'),
   ('posts_per_fetch', 'integer', '12', '1', '50', 'posts asked for in one timeline fetch'),
-  ('partitions_ahead', 'integer', '3', '1', '24', 'monthly partitions made ahead')
+  ('partitions_ahead', 'integer', '3', '1', '24', 'monthly partitions made ahead'),
+  ('audit_rows_per_record', 'integer', '100', '1', '1000', 'a statement that changes more rows than this gets one audit record with a root over its rows'),
+  ('audit_checkpoint_interval', 'interval', '1 hour', '1 second', '3650 days', 'how old the last checkpoint of a chain of audit records may be when there are newer records')
 on conflict (name) do nothing;
 
 -- PL/pgSQL here and in other small functions that are called often: its plans are kept from call to call, where a function
@@ -141,7 +143,7 @@ create table if not exists analytics_private.locks (
   name text constraint locks_pkey primary key
 );
 alter table analytics_private.locks enable row level security;
-insert into analytics_private.locks (name) values ('maintenance'), ('partitions'), ('linking') on conflict (name) do nothing;
+insert into analytics_private.locks (name) values ('maintenance'), ('partitions'), ('linking'), ('audit') on conflict (name) do nothing;
 
 create or replace function analytics_private.take_lock(name text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -151,57 +153,100 @@ end
 $$;
 comment on function analytics_private.take_lock(text) is 'waits for one of our locks and holds it to the end of the transaction';
 
--- ---------------------------------------------------------------------------------------------------------------------
--- Audit: who did what; append only
-
-create table if not exists analytics.audit_logs (
-  id uuid not null,
-  workspace_id uuid,
-  actor_id uuid,
-  actor_login text not null,
-  action varchar(64) not null,
-  entity_type varchar(64) not null,
-  entity_id uuid,
-  "timestamp" timestamptz not null default clock_timestamp(),
-  ip_address inet,
-  user_agent text,
-  request_id text,
-  metadata jsonb not null default '{}',
-  constraint audit_logs_pkey primary key (id)
-);
-alter table analytics.audit_logs alter column id set default analytics.uuidv7();
-create index if not exists audit_logs_workspace_time on analytics.audit_logs (workspace_id, "timestamp");
-create index if not exists audit_logs_actor_time on analytics.audit_logs (actor_id, "timestamp");
-alter table analytics.audit_logs enable row level security;
-comment on table analytics.audit_logs is 'what operators and owners did; rows are only ever added';
-comment on column analytics.audit_logs.actor_login is 'database login that did it: tells an operator without a user apart';
-comment on column analytics.audit_logs.metadata is 'never holds a person''s name, a secret or a payload';
-
-create or replace function analytics_private.refuse_audit_change() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-begin
-  perform analytics_private.raise_error('FORBIDDEN', 'audit records cannot be changed or removed');
-  return null;
-end
-$$;
-create or replace trigger audit_logs_only_grow before update or delete or truncate on analytics.audit_logs
-  for each statement execute function analytics_private.refuse_audit_change();
-alter table analytics.audit_logs enable always trigger audit_logs_only_grow;
-
-create or replace function analytics_private.write_audit(
-  action text, entity_type text, entity_id uuid default null, metadata jsonb default '{}', workspace_id uuid default null
-) returns uuid language sql set search_path = pg_catalog, pg_temp as $$
-  insert into analytics.audit_logs (workspace_id, actor_id, actor_login, action, entity_type, entity_id, ip_address, user_agent, request_id, metadata)
-  values (write_audit.workspace_id, analytics_private.user_id(), session_user, write_audit.action, write_audit.entity_type, write_audit.entity_id,
-          analytics_private.request_ip()::inet, analytics_private.request_user_agent(), analytics_private.request_id(), write_audit.metadata)
-  returning id
-$$;
-comment on function analytics_private.write_audit(text, text, uuid, jsonb, uuid) is 'adds an audit record; only called by functions of this schema';
-
 create or replace function analytics_private.touch_updated_at() returns trigger
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   new.updated_at := now();
   return new;
+end
+$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Partitions by month, in the private schema. A parent has a default partition too: no row is refused for want of a month.
+
+create or replace function analytics_private.monthly_tables() returns table (parent regclass, key_column name, default_partition regclass)
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select p.partrelid::regclass, a.attname, p.partdefid::regclass
+  from pg_catalog.pg_partitioned_table p join pg_catalog.pg_class c on c.oid = p.partrelid
+    join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where c.relnamespace = 'analytics'::regnamespace and p.partstrat = 'r' and p.partdefid <> 0
+$$;
+comment on function analytics_private.monthly_tables() is 'the tables that have a partition for each month of a time';
+
+create or replace function analytics_private.ensure_partition(parent regclass, moment timestamptz) returns regclass
+-- A maker who waits for a long transaction makes everybody behind him wait: better to come back later.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
+declare
+  -- Months are UTC months, whatever the session's time zone.
+  first_day constant timestamp := date_trunc('month', moment at time zone 'UTC');
+  from_moment constant timestamptz := first_day at time zone 'UTC';
+  to_moment constant timestamptz := (first_day + interval '1 month') at time zone 'UTC';
+  partition_name constant text := (select c.relname from pg_catalog.pg_class c where c.oid = parent) || to_char(first_day, '_YYYY_MM');
+  is_audit constant boolean := parent = to_regclass('analytics.audit_logs');
+  monthly record;
+  made regclass;
+  must_stay boolean;
+begin
+  select * into monthly from analytics_private.monthly_tables() t where t.parent = ensure_partition.parent;
+  if not found then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'this table has no partitions by month');
+  elsif moment is null or moment < '2000-01-01' or moment >= '2200-01-01' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
+  end if;
+  -- One maker at a time; the second finds the partition made. Not with to_regclass(), which may remember that there was none.
+  for attempt in 1..2 loop
+    select c.oid::regclass into made from pg_catalog.pg_class c where c.relname = partition_name and c.relnamespace = 'analytics_private'::regnamespace;
+    if found then
+      return made;
+    end if;
+    perform analytics_private.take_lock('partitions');
+  end loop;
+
+  -- Attaching takes this lock anyway; taken now, no row can enter the default partition between moving and attaching.
+  execute format('lock table %s in access exclusive mode', monthly.default_partition);
+  if is_audit then
+    -- Records are not moved, which would take a DELETE: their month stays in the default partition.
+    execute format('select exists (select from %s d where d.%I >= $1 and d.%2$I < $2)', monthly.default_partition, monthly.key_column)
+      into must_stay using from_moment, to_moment;
+    if must_stay then
+      return monthly.default_partition;
+    end if;
+  end if;
+  execute format('create table analytics_private.%I (like %s including defaults including constraints)', partition_name, parent);
+  execute format('alter table analytics_private.%I enable row level security', partition_name);
+  if is_audit then
+    perform analytics_private.guard_audit_table(format('analytics_private.%I', partition_name)::regclass);
+  else
+    execute format('with moved as (delete from %s where %I >= $1 and %2$I < $2 returning *) insert into analytics_private.%3$I select * from moved',
+      monthly.default_partition, monthly.key_column, partition_name) using from_moment, to_moment;
+  end if;
+  execute format('alter table %s attach partition analytics_private.%I for values from (%L) to (%L)', parent, partition_name, from_moment, to_moment);
+  return format('analytics_private.%I', partition_name)::regclass;
+end
+$$;
+comment on function analytics_private.ensure_partition(regclass, timestamptz) is
+  'the monthly partition of a table for a moment, made now if missing; rows waiting in the default partition move into it, audit records keep their month there. Gives up with 55P03 after two seconds of waiting for a lock';
+
+create or replace function analytics_private.ensure_partitions() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  before constant bigint := (select count(*) from pg_catalog.pg_inherits);
+  monthly record;
+  waiting timestamptz;
+begin
+  for monthly in select * from analytics_private.monthly_tables() loop
+    -- Counted without a zone: a month added in the session's zone may end in the wrong month of UTC.
+    perform analytics_private.ensure_partition(monthly.parent, m at time zone 'UTC')
+    from generate_series(date_trunc('month', now() at time zone 'UTC'),
+      (now() at time zone 'UTC') + make_interval(months => analytics_private.setting_integer('partitions_ahead')), interval '1 month') as m;
+    continue when monthly.parent = to_regclass('analytics.audit_logs');
+    -- Months that already have rows in the default partition, from before or after the ones made ahead.
+    for waiting in execute format('select distinct date_trunc(%1$L, d.%2$I at time zone %3$L) at time zone %3$L from %4$s d where d.%2$I >= %5$L and d.%2$I < %6$L',
+      'month', monthly.key_column, 'UTC', monthly.default_partition, timestamptz '2000-01-01 00:00:00+00', timestamptz '2200-01-01 00:00:00+00')
+    loop
+      perform analytics_private.ensure_partition(monthly.parent, waiting);
+    end loop;
+  end loop;
+  return ((select count(*) from pg_catalog.pg_inherits) - before)::integer;
 end
 $$;

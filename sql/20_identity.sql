@@ -216,10 +216,6 @@ drop policy if exists "members read who belongs to their workspaces" on analytic
 create policy "members read who belongs to their workspaces" on analytics.workspace_members for select to authenticated
   using (workspace_id = any ((select analytics_private.workspace_ids('analyst'))::uuid[]));
 
-drop policy if exists "admins read the audit of their workspaces" on analytics.audit_logs;
-create policy "admins read the audit of their workspaces" on analytics.audit_logs for select to authenticated
-  using (workspace_id = any ((select analytics_private.workspace_ids('admin'))::uuid[]));
-
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who is calling
 

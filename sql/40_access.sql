@@ -107,67 +107,6 @@ create policy "users read their own searches" on analytics.user_searches for sel
 create table if not exists analytics_private.user_searches_default partition of analytics.user_searches default;
 alter table analytics_private.user_searches_default enable row level security;
 
-create or replace function analytics_private.ensure_partition(parent regclass, moment timestamptz) returns regclass
--- A maker who waits for a long transaction makes everybody behind him wait: better to come back later.
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
-declare
-  -- Months are UTC months, whatever the session's time zone.
-  first_day constant timestamp := date_trunc('month', moment at time zone 'UTC');
-  from_moment constant timestamptz := first_day at time zone 'UTC';
-  to_moment constant timestamptz := (first_day + interval '1 month') at time zone 'UTC';
-  parent_name constant name := (select c.relname from pg_catalog.pg_class c where c.oid = parent);
-  partition_name constant text := parent_name || to_char(first_day, '_YYYY_MM');
-  key_column name;
-  made regclass;
-begin
-  if moment is null or moment < '2000-01-01' or moment >= '2200-01-01' then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'a partition is made for a month from 2000 to 2199');
-  elsif parent is distinct from 'analytics.user_searches'::regclass then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'only analytics.user_searches has partitions');
-  end if;
-  -- One maker at a time; the second finds the partition made. Not with to_regclass(), which may remember that there was none.
-  for attempt in 1..2 loop
-    select c.oid::regclass into made from pg_catalog.pg_class c where c.relname = partition_name and c.relnamespace = 'analytics_private'::regnamespace;
-    if found then
-      return made;
-    end if;
-    perform analytics_private.take_lock('partitions');
-  end loop;
-  select a.attname into strict key_column
-  from pg_catalog.pg_partitioned_table p join pg_catalog.pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
-  where p.partrelid = parent;
-
-  -- Attaching takes this lock anyway; taken now, no row can enter the default partition between moving and attaching.
-  execute format('lock table analytics_private.%I in access exclusive mode', parent_name || '_default');
-  execute format('create table analytics_private.%I (like %s including defaults including constraints)', partition_name, parent);
-  execute format('alter table analytics_private.%I enable row level security', partition_name);
-  execute format('with moved as (delete from analytics_private.%I where %I >= $1 and %2$I < $2 returning *) insert into analytics_private.%3$I select * from moved',
-    parent_name || '_default', key_column, partition_name) using from_moment, to_moment;
-  execute format('alter table %s attach partition analytics_private.%I for values from (%L) to (%L)', parent, partition_name, from_moment, to_moment);
-  return format('analytics_private.%I', partition_name)::regclass;
-end
-$$;
-comment on function analytics_private.ensure_partition(regclass, timestamptz) is
-  'the monthly partition of a table for a moment, made now if missing; rows waiting in the default partition move into it. Gives up with 55P03 after two seconds of waiting for a lock';
-
-create or replace function analytics_private.ensure_partitions() returns integer
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-declare
-  before constant bigint := (select count(*) from pg_catalog.pg_inherits);
-begin
-  -- Counted without a zone: a month added in the session's zone may end in the wrong month of UTC.
-  perform analytics_private.ensure_partition('analytics.user_searches', m at time zone 'UTC')
-  from generate_series(date_trunc('month', now() at time zone 'UTC'),
-    (now() at time zone 'UTC') + make_interval(months => analytics_private.setting_integer('partitions_ahead')), interval '1 month') as m;
-  -- Months that already have rows in the default partition, from before or after the ones made ahead.
-  perform analytics_private.ensure_partition('analytics.user_searches', m)
-  from (select distinct date_trunc('month', d.search_timestamp at time zone 'UTC') at time zone 'UTC' as m
-        from analytics_private.user_searches_default d
-        where d.search_timestamp >= '2000-01-01' and d.search_timestamp < '2200-01-01') waiting;
-  return ((select count(*) from pg_catalog.pg_inherits) - before)::integer;
-end
-$$;
-
 select analytics_private.ensure_partitions();
 
 create or replace function analytics_private.record_search(

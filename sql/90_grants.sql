@@ -109,3 +109,17 @@ grant execute on function
   analytics_private.set_plan_price(text, text), analytics_private.link_billing_customer(text, uuid), analytics_private.set_plan(uuid, text),
   analytics_private.list_billing_events(text, integer)
 to service_role, @installer@;
+
+-- Audit. The salts of personal values are for nobody's eyes.
+grant select (record_id, workspace_id, "timestamp", old_values, new_values, ip_address, user_agent) on analytics.audit_personal to authenticated, service_role, @installer@;
+grant select on analytics.activity_logs to authenticated, service_role, @installer@;
+grant execute on function analytics.verify_audit(uuid, timestamptz, text, text, text), analytics.audit_checkpoint(uuid),
+  analytics_private.check_own_audit(uuid, timestamptz, text[]), analytics_private.own_head_text(uuid)
+to authenticated, service_role, anon, @installer@;
+grant execute on function
+  analytics_private.check_audit(uuid, timestamptz, text[]), analytics_private.head_text(uuid), analytics_private.list_audit_checkpoints(uuid, integer),
+  analytics_private.seal_audit(), analytics_private.erase_audit_personal(uuid, text, text), analytics_private.prune_audit(timestamptz, text)
+to service_role, @installer@;
+grant execute on function
+  analytics_private.seal_audit(), analytics_private.due_audit_checkpoints(integer), analytics_private.note_audit_checkpoint(text, text, text)
+to analytics_sidecar;

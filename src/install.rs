@@ -30,9 +30,10 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 16] = [
+const FILES: [File; 17] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
+    sql_file!("12_audit.sql", As::Owner),
     sql_file!("20_identity.sql", As::Owner),
     sql_file!("22_tenancy.sql", As::Owner),
     sql_file!("25_plans.sql", As::Owner),

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use crate::pg::session;
 
-fn client() -> Client {
+pub fn client() -> Client {
     session::setting(c"request.headers").and_then(|text| text.to_str().ok()).map(Client::parse).unwrap_or_default()
 }
 
@@ -19,8 +19,13 @@ thread_local! {
 /// The client's `X-Request-Id` if it is well-formed, else one made for the transaction.
 #[pg_extern(stable, parallel_restricted, schema = "analytics_private")]
 fn request_id() -> String {
-    if let Some(given) = client().request_id {
-        return given;
+    id_of(&client())
+}
+
+/// The request's id, given what is known of the client.
+pub fn id_of(client: &Client) -> String {
+    if let Some(given) = &client.request_id {
+        return given.clone();
     }
     let transaction = session::transaction_started();
     MADE.with_borrow_mut(|made| match made {

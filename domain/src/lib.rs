@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Audit records: canonical form, digests, Merkle roots, chained segments, signed checkpoints.
+pub mod audit;
 /// Billing events of Stripe.
 pub mod billing;
 /// SHA-256 as text.

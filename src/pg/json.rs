@@ -1,7 +1,8 @@
-//! `json` in without a copy, `jsonb` out without a detour through text.
+//! `json` and `jsonb` in without a copy, `jsonb` out without a detour through text.
 
 use std::ffi::CString;
 
+use analytics_domain::audit::{Canonical, Document};
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::prelude::*;
@@ -42,6 +43,148 @@ unsafe impl BoxRet for Jsonb {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
         unsafe { fcinfo.return_raw_datum(self.0) }
     }
+}
+
+/// A `jsonb` as the server stores it, without the length before it: borrowed from an argument, or a copy of our own.
+pub struct StoredJsonb<B>(pub B);
+
+impl_sql_translatable!(StoredJsonb<&[u8]>, "jsonb");
+impl_sql_translatable!(StoredJsonb<Vec<u8>>, "jsonb");
+
+// SAFETY: a jsonb is a varlena like bytea, which is what the slice is unboxed from.
+unsafe impl<'fcx> ArgAbi<'fcx> for StoredJsonb<&'fcx [u8]> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        StoredJsonb(unsafe { <&'fcx [u8] as ArgAbi<'fcx>>::unbox_arg_unchecked(arg) })
+    }
+}
+
+impl IntoDatum for StoredJsonb<Vec<u8>> {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // A copy with the length before it, aligned as the server wants it.
+        self.0.into_datum()
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the datum is a jsonb.
+unsafe impl BoxRet for StoredJsonb<Vec<u8>> {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.into_datum() {
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+// The server's form (utils/jsonb.h): a container is a header, an entry for each element, and the elements behind each
+// other; an object has the keys first, sorted by (length, bytes), then the values.
+const COUNT: u32 = 0x0FFF_FFFF;
+const IS_SCALAR: u32 = 0x1000_0000;
+const IS_OBJECT: u32 = 0x2000_0000;
+const ENTRY_IS_END: u32 = 0x8000_0000;
+const ENTRY_TYPE: u32 = 0x7000_0000;
+
+impl<B: AsRef<[u8]>> Document for StoredJsonb<B> {
+    fn write(&self, to: &mut Canonical) -> Option<()> {
+        let bytes = self.0.as_ref();
+        if word(bytes, 0)? & IS_SCALAR != 0 {
+            // A lone value is kept as an array of one.
+            let entry = word(bytes, 4)?;
+            return write_element(bytes.get(8..)?, 0, (entry & COUNT) as usize, entry, to);
+        }
+        write_container(bytes, to)
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn write_container(bytes: &[u8], to: &mut Canonical) -> Option<()> {
+    // SAFETY: raises when too little stack is left; nothing here has a destructor that matters.
+    unsafe { pg_sys::check_stack_depth() };
+    let header = word(bytes, 0)?;
+    let count = (header & COUNT) as usize;
+    let is_object = header & IS_OBJECT != 0;
+    let entries = if is_object { count.checked_mul(2)? } else { count };
+    let data = bytes.get(4 + entries * 4..)?;
+    let entry = |index: usize| word(bytes, 4 + index * 4);
+    let end_of =
+        |start: usize, entry: u32| (entry & COUNT) as usize + if entry & ENTRY_IS_END != 0 { 0 } else { start };
+    if !is_object {
+        to.array(count);
+        let mut start = 0;
+        for index in 0..count {
+            let element = entry(index)?;
+            let end = end_of(start, element);
+            write_element(data, start, end, element, to)?;
+            start = end;
+        }
+        return Some(());
+    }
+    to.object(count);
+    let mut value_start = 0;
+    for index in 0..count {
+        value_start = end_of(value_start, entry(index)?);
+    }
+    let mut key_start = 0;
+    for index in 0..count {
+        let key_end = end_of(key_start, entry(index)?);
+        to.key(data.get(key_start..key_end)?);
+        key_start = key_end;
+        let value = entry(count + index)?;
+        let value_end = end_of(value_start, value);
+        write_element(data, value_start, value_end, value, to)?;
+        value_start = value_end;
+    }
+    Some(())
+}
+
+fn write_element(data: &[u8], start: usize, end: usize, entry: u32, to: &mut Canonical) -> Option<()> {
+    // Numbers and containers begin at the next multiple of four.
+    let aligned = start.next_multiple_of(4);
+    match entry & ENTRY_TYPE {
+        0x0000_0000 => to.string(data.get(start..end)?),
+        0x1000_0000 => write_numeric(data.get(aligned..end)?, to)?,
+        0x2000_0000 => to.boolean(false),
+        0x3000_0000 => to.boolean(true),
+        0x4000_0000 => to.null(),
+        0x5000_0000 => write_container(data.get(aligned..end)?, to)?,
+        _ => return None,
+    }
+    Some(())
+}
+
+/// A stored numeric (backend/utils/adt/numeric.c), with the length before it.
+fn write_numeric(bytes: &[u8], to: &mut Canonical) -> Option<()> {
+    // The length is in four bytes, or in one that is odd.
+    let has_short_length = cfg!(target_endian = "little") && bytes.first()? & 1 == 1;
+    write_numeric_value(bytes.get(if has_short_length { 1 } else { 4 }..)?, to)
+}
+
+/// The same without the length.
+pub fn write_numeric_value(bytes: &[u8], to: &mut Canonical) -> Option<()> {
+    let header = half(bytes, 0)?;
+    let (is_negative, weight, digits) = match header & 0xC000 {
+        // Infinities and NaN: the header says which.
+        0xC000 => (false, header as i16, &bytes[..0]),
+        0x8000 => {
+            let weight = header & 0x3F;
+            let weight = if header & 0x40 != 0 { weight | !0x3F } else { weight };
+            (header & 0x2000 != 0, weight as i16, bytes.get(2..)?)
+        }
+        sign => (sign == 0x4000, half(bytes, 2)? as i16, bytes.get(4..)?),
+    };
+    let digits = digits.as_chunks::<2>().0;
+    to.number(is_negative, weight, digits.iter().map(|digit| u16::from_ne_bytes(*digit)));
+    Some(())
 }
 
 /// A copy in the server's memory, which frees it with the function's context.

@@ -3,6 +3,7 @@
 pub mod json;
 pub mod plan;
 pub mod row;
+pub mod rows;
 pub mod session;
 pub mod snapshot;
 pub mod transaction;

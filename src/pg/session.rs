@@ -51,6 +51,22 @@ pub fn transaction_started() -> i64 {
     unsafe { pg_sys::GetCurrentTransactionStartTimestamp() }
 }
 
+/// Microseconds since 2000-01-01 UTC, now.
+pub fn now() -> i64 {
+    // SAFETY: only reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Bytes nobody can foresee.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // SAFETY: writes as many bytes as there are.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), N) } {
+        pgrx::error!("the server has no random numbers");
+    }
+    bytes
+}
+
 /// Runs `work` with the rights of analytics_owner, the owner of all tables, so that no row-level security applies.
 ///
 /// Not a superuser, although the functions of the extension belong to one. Should `work` raise, the end of the
