@@ -9,7 +9,8 @@ select cmp_ok((select count(*) from pg_catalog.pg_proc p join pg_catalog.pg_lang
   where p.pronamespace in ('analytics'::regnamespace, 'analytics_private'::regnamespace)), '>', 40::bigint, 'functions are there to be checked');
 select is_empty(format($q$
   select p.oid::regprocedure, c.lineno, c.level, c.message, c.detail from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql',
-    lateral plpgsql_check_function_tb(p.oid, relid => coalesce((select t.tgrelid from pg_catalog.pg_trigger t where t.tgfoid = p.oid limit 1), 0), fatal_errors => false,
+    lateral plpgsql_check_function_tb(p.oid, relid => coalesce((select t.tgrelid from pg_catalog.pg_trigger t where t.tgfoid = p.oid limit 1), case when p.prorettype = 'trigger'::regtype then 'analytics.users'::regclass else 0 end),
+      oldtable => case when p.prorettype = 'trigger'::regtype and p.prosrc ~ 'audit_old' then 'audit_old' end, newtable => case when p.prorettype = 'trigger'::regtype and p.prosrc ~ 'audit_new' then 'audit_new' end, fatal_errors => false,
       extra_warnings => true, performance_warnings => false, security_warnings => true) c
   where p.pronamespace in ('analytics'::regnamespace, 'analytics_private'::regnamespace)
 $q$), 'no error and no warning in any function');
