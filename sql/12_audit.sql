@@ -179,9 +179,8 @@ create table if not exists analytics_private.audit_pruned_months (
 alter table analytics_private.audit_pruned_months enable row level security;
 select analytics_private.guard_audit_table('analytics_private.audit_pruned_months');
 
--- Without a path of its own, which would keep it from being inlined.
 create or replace function analytics_private.audit_chain(workspace_id uuid) returns uuid
-language sql immutable parallel safe as $$ select coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'::pg_catalog.uuid) $$;
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$ select coalesce(workspace_id, '00000000-0000-0000-0000-000000000000'::pg_catalog.uuid) $$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Writing
@@ -203,7 +202,7 @@ begin
     from made m where m.salt is not null
   ), pending as (
     insert into analytics_private.audit_pending (chain, "timestamp", record_id, digest)
-    select analytics_private.audit_chain(write_audit.workspace_id), m.at, m.id, m.digest from made m
+    select m.chain, m.at, m.id, m.digest from made m
   )
   insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, "timestamp", request_id, metadata, personal_digest)
   select m.id, write_audit.workspace_id, m.actor_id, m.actor_login, m.action, m.entity_type, write_audit.entity_id, m.at, m.request_id,
@@ -230,7 +229,7 @@ declare
       select m.id, m.workspace_id, m.at, m.salt, m.old_values, m.new_values, m.ip_address::inet, m.user_agent from made m
     ), pending as (
       insert into analytics_private.audit_pending (chain, "timestamp", record_id, digest)
-      select analytics_private.audit_chain(m.workspace_id), m.at, m.id, m.digest from made m
+      select m.chain, m.at, m.id, m.digest from made m
     )
     insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, "timestamp", request_id, personal_digest)
     select m.id, m.workspace_id, m.actor_id, m.actor_login, m.action, tg_argv[0], m.entity_id, m.at, m.request_id, m.personal_digest from made m;
@@ -514,7 +513,7 @@ $$;
 comment on function analytics.verify_audit(uuid, timestamptz, text, text, text) is
 $$whether the audit of a workspace is as it was written
 For its admins; operators may verify every workspace, and with null the records of the installation. from_time: only records from then on. checkpoint: a text of audit_checkpoint() that was kept elsewhere; signature and public_key: Ed25519, hex or base64. A checkpoint finds records cut off at the end and an old state put back, which the chain alone cannot. Returns {ok, verified, sealed, unsealed, erased, segments, pruned, head, problem: null or {kind, segment, record, text}}; erased counts records whose personal values were erased, pruned segments whose records were removed by retention. problem.kind is edited, missing, inserted, personal_edited, segment, checkpoint or guard; the first in order of time. Reads every record: a second for about a million. Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND.
-Example: select analytics.verify_audit(null) ->> 'ok'$$;
+Example: select analytics.verify_audit(default_workspace_id) ->> 'ok' from analytics.users$$;
 
 create or replace function analytics_private.head_text(workspace_id uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -545,7 +544,7 @@ $$;
 comment on function analytics.audit_checkpoint(uuid) is
 $$where the audit of a workspace ends now, as a text to keep elsewhere
 For its admins; operators may ask for every workspace, and with null for the installation. Six lines: format, chain, segment, records, head, time. Null before anything was sealed. Give it to verify_audit() later. Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND.
-Example: select analytics.audit_checkpoint(null)$$;
+Example: select coalesce(analytics.audit_checkpoint(default_workspace_id), 'nothing sealed yet') from analytics.users$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and retention

@@ -187,6 +187,13 @@ $$;
 comment on function analytics_private.co_member_ids() is 'users who share an active workspace with the caller, himself included';
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- Audit: what people edit. Records about a user carry his id, so that they can be found when he is erased.
+
+select analytics_private.audit_changes('analytics.users', 'user', workspace_column => null);
+select analytics_private.audit_changes('analytics.user_profiles', 'user_profile', id_column => 'user_id', workspace_column => null);
+select analytics_private.audit_changes('analytics.workspaces', 'workspace', workspace_column => 'id');
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- Row-level security
 
 drop policy if exists "users read their own account" on analytics.users;
@@ -384,6 +391,7 @@ begin
     notification_preferences = '{}', default_workspace_id = null, email_verified = false, last_login = null, banned_until = null
   where u.id = dead;
   perform analytics_private.write_audit('user.deleted', 'user', dead);
+  perform analytics_private.erase_audit_personal(dead, 'account deleted');
 end
 $$;
 comment on function analytics_private.bury_user(uuid) is 'turns a user into a tombstone: personal data goes, references and audit stay, shared workspaces get a new owner';

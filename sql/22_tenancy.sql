@@ -41,8 +41,10 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('invite_member', 'admin', 'seats', 'invite somebody with a role not above one''s own, never as owner'),
   ('revoke_invite', 'admin', null, 'take back an invitation'),
   ('read_invites', 'admin', null, 'read the invitations of the workspace'),
-  ('read_audit', 'admin', null, 'read the audit records of the workspace'),
+  ('read_activity', 'analyst', null, 'read what was done in the workspace, without values and addresses'),
+  ('read_audit', 'admin', null, 'read the whole audit of the workspace and verify it'),
   ('unlock_profile', 'analyst', 'profile_unlocks', 'open a window that the workspace pays for'),
+  ('read_posts', 'analyst', null, 'read the posts of the workspace'),
   ('create_post', 'editor', null, 'write a draft'),
   ('update_post', 'editor', null, 'change a post that is not published'),
   ('schedule_post', 'editor', 'posts', 'schedule or send a post'),
@@ -138,13 +140,18 @@ end
 $$;
 comment on function analytics_private.seats_used(uuid) is 'members and open invitations of a workspace';
 
--- What is used of a resource and how much there may be; no row for what is not counted. Quotas join here.
+-- What is used of a resource and how much there may be, null without limit; unlocks that credits would buy count as well.
 create or replace function analytics_private.resource_state(workspace_id uuid, resource text)
 returns table (used bigint, allowed bigint)
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if resource = 'seats' then
     return query select analytics_private.seats_used(resource_state.workspace_id), analytics_private.plan_limit(resource_state.workspace_id, 'seats');
+  else
+    return query select q.used, q.allowed + case when resource = 'profile_unlocks' then coalesce((
+        select b.balance / p.credits from analytics.credit_balances b, analytics.credit_prices p
+        where b.workspace_id = resource_state.workspace_id and p.action = 'unlock_profile'), 0) else 0 end
+      from analytics_private.quota_state(resource_state.workspace_id, resource_state.resource, clock_timestamp()) q;
   end if;
 end
 $$;
@@ -299,11 +306,13 @@ begin
   if place is null then
     select u.default_workspace_id into place from analytics.users u where u.id = analytics_private.user_id();
   elsif not exists (select from analytics.workspaces w where w.id = place) then
-    -- Something in a workspace of the caller's: a membership, an invitation. What he may not see is as unknown as any other id.
+    -- Something in a workspace of the caller's: a membership, an invitation, a post. What he may not see is as unknown as any other id.
     select o.workspace_id, o.user_id into place, member_id from (
       select m.workspace_id, m.user_id from analytics.workspace_members m where m.id = can.object and m.workspace_id = any (analytics_private.workspace_ids('analyst'))
       union all
       select i.workspace_id, null from analytics.workspace_invites i where i.id = can.object and i.workspace_id = any (analytics_private.workspace_ids('admin'))
+      union all
+      select p.workspace_id, null from analytics.posts p where p.id = can.object and p.deleted_at is null and p.workspace_id = any (analytics_private.workspace_ids('analyst'))
     ) o;
   end if;
   select * into verdict from analytics_private.judge(can.action, place, member_id);
@@ -319,7 +328,7 @@ create or replace function analytics.can(action text, object uuid default null) 
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.can(can.action, can.object) $$;
 comment on function analytics.can(text, uuid) is
 $$may the caller do this, and if not, why
-action: a row of analytics.permissions. object: a workspace, or a membership or an invitation (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
+action: a row of analytics.permissions. object: a workspace, or a membership, an invitation or a post (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
 Example: select analytics.can('invite_member', '0195c3a0-0000-7000-8000-000000000001') ->> 'reason' = 'this needs the role admin or above'$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -827,7 +836,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     ('windows', 'analytics.user_profile_access', 'user_id', '{}'),
     ('favourites', 'analytics.user_favorites', 'user_id', '{}'),
     ('searches', 'analytics.user_searches', 'user_id', '{}'),
-    ('audit_records', 'analytics.audit_logs', 'actor_id', '{}')
+    ('posts', 'analytics.posts', 'created_by', '{}'),
+    ('billing_history', 'analytics.subscription_history', 'user_id', '{}'),
+    ('audit_records', 'analytics.audit_logs', 'actor_id', '{personal_digest}')
 $$;
 comment on function analytics_private.personal_tables() is 'where data of a user is: the parts of export_my_data(), with table, column that names the user and columns left out';
 
@@ -855,14 +866,13 @@ create or replace function analytics.export_my_data() returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.export_my_data() $$;
 comment on function analytics.export_my_data() is
 $$everything that is stored about the caller, as one JSON document
-Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
+Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
 Example: select jsonb_array_length(analytics.export_my_data() -> 'memberships') > 1$$;
 
 create or replace function analytics_private.erase_user(user_id uuid, reason text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   known analytics.users;
-  audit_eraser constant regprocedure := to_regprocedure('analytics_private.erase_audit_personal(uuid, text)');
   audit_values bigint;
 begin
   if reason is null or btrim(reason) = '' or length(reason) > 500 then
@@ -873,9 +883,7 @@ begin
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such user');
   end if;
   perform analytics_private.bury_user(erase_user.user_id);
-  if audit_eraser is not null then
-    execute format('select %s($1, $2)', audit_eraser::regproc) into audit_values using erase_user.user_id, reason;
-  end if;
+  audit_values := analytics_private.erase_audit_personal(erase_user.user_id, reason, known.email);
   perform analytics_private.write_audit('user.erased', 'user', erase_user.user_id, jsonb_build_object('reason', reason));
   return jsonb_build_object('user_id', erase_user.user_id, 'was_deleted', known.status = 'deleted', 'audit_values', audit_values);
 end

@@ -34,6 +34,8 @@ insert into analytics.plans (name, title, posts_per_month, profile_unlocks, ai_g
   ('premium', 'Premium', 300, 2000, 1000, 5, 50, 49900)
 on conflict (name) do nothing;
 
+select analytics_private.audit_changes('analytics.plans', 'plan', id_column => 'name', workspace_column => null);
+
 drop policy if exists "everyone reads the plans" on analytics.plans;
 create policy "everyone reads the plans" on analytics.plans for select to anon, authenticated using (true);
 

@@ -63,6 +63,9 @@ create index if not exists user_favorites_added_at on analytics.user_favorites (
 alter table analytics.user_favorites enable row level security;
 comment on table analytics.user_favorites is 'profiles a user saved; the mark outlives the window, the data behind it does not';
 
+-- Notes and tags may name observed people, whom erase_person() must be able to remove.
+select analytics_private.audit_changes('analytics.user_favorites', 'user_favorite', id_column => 'user_id', workspace_column => null, masked => '{notes,tags}');
+
 drop policy if exists "users read their own favourites" on analytics.user_favorites;
 create policy "users read their own favourites" on analytics.user_favorites for select to authenticated
   using (user_id = (select analytics_private.user_id()));

@@ -113,6 +113,7 @@ begin
       returning a.granted_at, a.expires_at into access;
       opened := found;
       if opened then
+        perform analytics_private.write_audit('profile.unlocked', 'profile', profile.profile_id, jsonb_build_object('payment', payment), payer);
         profile.granted_at := access.granted_at;
         profile.expires_at := access.expires_at;
       else
@@ -286,6 +287,7 @@ begin
   if fresh is not true then
     perform analytics_private.enqueue_job('instagram_profile', profile.username, jsonb_build_object('username', profile.username), 100, access.workspace_id);
     perform analytics_private.record_search(caller, 'refresh', instagram_username => profile.username, profile_id => profile.id, data_source => 'fresh_fetch');
+    perform analytics_private.write_audit('profile.refreshed', 'profile', profile.id, '{}', access.workspace_id);
   end if;
   return jsonb_build_object('username', profile.username, 'profile_id', profile.id, 'state', case when profile.captured_at is null then 'pending' else 'ready' end,
     'refreshing', fresh is not true, 'stale', fresh is not true, 'captured_at', profile.captured_at,

@@ -253,6 +253,8 @@ create or replace trigger posts_charge_changed after update on analytics.posts
 create or replace trigger posts_credit_removed after delete on analytics.posts
   referencing old table as old_posts for each statement execute function analytics_private.credit_removed_posts();
 
+select analytics_private.audit_changes('analytics.posts', 'post');
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What clients call
 

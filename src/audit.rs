@@ -145,6 +145,7 @@ fn new_audit_record(
     'static,
     (
         name!(id, Uuid),
+        name!(chain, Uuid),
         name!(at, TimestampWithTimeZone),
         name!(actor_id, Option<Uuid>),
         name!(actor_login, String),
@@ -168,6 +169,7 @@ fn new_audit_record(
     );
     TableIterator::once((
         Uuid::from_bytes(made.id),
+        workspace_id.unwrap_or(Uuid::from_bytes([0; 16])),
         moment(made.at),
         act.actor_id.map(Uuid::from_bytes),
         act.actor_login,
@@ -221,6 +223,7 @@ fn new_change_records(
     'static,
     (
         name!(id, Uuid),
+        name!(chain, Uuid),
         name!(at, TimestampWithTimeZone),
         name!(actor_id, Option<Uuid>),
         name!(actor_login, String),
@@ -257,6 +260,7 @@ fn new_change_records(
             act.record(&action, entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
         records.push((
             Uuid::from_bytes(made.id),
+            Uuid::from_bytes(workspace_id.unwrap_or_default()),
             moment(made.at),
             act.actor_id.map(Uuid::from_bytes),
             act.actor_login.clone(),

@@ -67,7 +67,7 @@ $$, $$
 $$, 'a signed-in user writes only columns that decide nothing');
 select is_empty($$
   select t.relation, p from our_tables t, unnest(array['insert', 'update', 'delete', 'truncate']) p
-  where t.relation::text in ('analytics.user_profile_access', 'analytics.audit_logs', 'analytics.users', 'analytics.workspace_members', 'analytics_private.jobs')
+  where t.relation::text in ('analytics.user_profile_access', 'analytics.audit_logs', 'analytics.audit_personal', 'analytics.users', 'analytics.workspace_members', 'analytics_private.jobs')
     and pg_catalog.has_table_privilege('service_role', t.oid, p)
 $$, 'not even the service role writes windows, audit, accounts, memberships or jobs');
 select is_empty($$
@@ -79,7 +79,8 @@ select is_empty($$
   except select unnest(array[
     'analytics_private.claim_jobs(text,text[],integer,integer)', 'analytics_private.heartbeat_jobs(uuid[],integer)', 'analytics_private.release_jobs(uuid[])',
     'analytics_private.complete_job(uuid,json)', 'analytics_private.fail_job(uuid,text,text,boolean,double precision)', 'analytics_private.queue_metrics()',
-    'analytics_private.maintain()', 'analytics_private.apply_billing_event(json,text)', 'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
+    'analytics_private.maintain()', 'analytics_private.apply_billing_event(json,text)', 'analytics_private.seal_audit()', 'analytics_private.due_audit_checkpoints(integer)',
+    'analytics_private.note_audit_checkpoint(text,text,text)', 'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
     'analytics_private.may_read_profile(uuid)', 'analytics_private.check_username(text)', 'analytics_private.request_id()', 'analytics_private.request_ip()',
     'analytics_private.request_user_agent()']::regprocedure[])
 $$, 'the sidecar may call what it needs and nothing else');

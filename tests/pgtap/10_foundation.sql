@@ -67,7 +67,7 @@ $$;
 
 select is(pg_temp.try_as('none', statement), 'PT403', 'even a superuser cannot ' || left(statement, 8) || ' audit records')
 from (values ('update analytics.audit_logs set action = ''x'''), ('delete from analytics.audit_logs'), ('truncate analytics.audit_logs'),
-  ('insert into analytics.audit_logs select * from analytics.audit_logs on conflict (id) do update set action = ''x''')) as v (statement);
+  ('insert into analytics.audit_logs select * from analytics.audit_logs on conflict on constraint audit_logs_once do update set action = ''x''')) as v (statement);
 select is(pg_temp.try_as('analytics_owner', statement), 'PT403', 'the owner cannot ' || left(statement, 8) || ' audit records')
 from (values ('update analytics.audit_logs set action = ''x'''), ('delete from analytics.audit_logs'), ('truncate analytics.audit_logs')) as v (statement);
 select is(pg_temp.try_as(role_name, statement), '42501', role_name || ' cannot ' || left(statement, 8) || ' audit records')

@@ -53,7 +53,7 @@ end
 $$;
 select pg_temp.act_as(:'victim');
 select set_eq($$select relation::text from relations where pg_temp.betrays(pg_temp.rows_of(relation))$$, $$
-  select 'analytics.' || t from unnest(array['users', 'user_profiles', 'workspaces', 'audit_logs', 'profiles', 'profile_history', 'profile_posts', 'audience_demographics', 'creator_metadata', 'comment_sentiment',
+  select 'analytics.' || t from unnest(array['users', 'user_profiles', 'workspaces', 'audit_logs', 'activity_logs', 'profiles', 'profile_history', 'profile_posts', 'audience_demographics', 'creator_metadata', 'comment_sentiment',
     'mentions', 'related_profiles', 'user_favorites', 'user_searches', 'user_info', 'posts', 'workspace_invites']) t
 $$, 'the victim sees his own data');
 
