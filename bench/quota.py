@@ -156,7 +156,8 @@ def many(table):
         again = time.perf_counter()
         idle = connection.execute("select analytics_private.reset_quotas()").fetchone()[0]
         again = time.perf_counter() - again
-    if written < WORKSPACES or idle:
+    # Of so many anchors some turn in the meantime.
+    if written < WORKSPACES or idle > WORKSPACES / 1000:
         raise SystemExit(f"reset_quotas wrote {written}, then {idle}")
     table.add(f"reset_quotas(), {written} workspaces", f"{took:.1f} s", "nothing to do", f"{again:.1f} s", "", "15 s")
 
