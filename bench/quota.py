@@ -1,10 +1,11 @@
 """The post quota: what it costs to enforce, beside the same writes without it and beside counting the posts; what it costs to
 read and to write the counters of a million workspaces. Durable commits.
 
-"Without" means that no unit is taken and no period looked up; the check of the moves stays, it is no quota."""
+"Without" means that no unit is taken and no period looked up; the check of the moves stays, it is no quota. Arguments: writing, many."""
 
 import os
 import statistics
+import sys
 import time
 
 from figures import Table, connect, gateway_url, pgbench, run_sql
@@ -102,22 +103,20 @@ def counters_agree():
         raise SystemExit(f"{wrong} counters are wrong")
 
 
-def latency(runs=2000):
+def latency():
     """Milliseconds of quotas() at one client."""
     return 1000 / pgbench(URL, "quota_read.pgbench", SECONDS, 1)
 
 
 def fill(workspaces):
-    """So many more workspaces, a fifth of them subscribed, each with a counter of the month before last."""
+    """So many more workspaces, a fifth of them subscribed, each with a counter of the month before last. Their owners are no rows: nothing here asks for them."""
     with connect() as connection:
         connection.execute("set session_replication_role = replica")
-        connection.execute("insert into auth.users (id, email) values ('00000000-0000-4000-8000-200000000099', 'bulk@example.org') on conflict do nothing")
-        connection.execute("insert into analytics.users (id, email) values ('00000000-0000-4000-8000-200000000099', 'bulk@example.org') on conflict do nothing")
         connection.execute("""
             with spaces as (
-              insert into analytics.workspaces (name, owner_id) select 'bulk', '00000000-0000-4000-8000-200000000099' from generate_series(1, %s) returning id
+              insert into analytics.workspaces (name, owner_id) select 'bulk', gen_random_uuid() from generate_series(1, %s) returning id, owner_id
             ), members as (
-              insert into analytics.workspace_members (workspace_id, user_id, role) select id, '00000000-0000-4000-8000-200000000099', 'owner' from spaces
+              insert into analytics.workspace_members (workspace_id, user_id, role) select id, owner_id, 'owner' from spaces
             ), paying as (
               insert into analytics.subscriptions (workspace_id, plan_name, status, anchor_at)
               select id, 'standard', 'active', now() - random() * interval '600 days' from spaces where random() < 0.2
@@ -157,7 +156,8 @@ def many(table):
         again = time.perf_counter()
         idle = connection.execute("select analytics_private.reset_quotas()").fetchone()[0]
         again = time.perf_counter() - again
-    if written < WORKSPACES or idle:
+    # Of so many anchors some turn in the meantime.
+    if written < WORKSPACES or idle > WORKSPACES / 1000:
         raise SystemExit(f"reset_quotas wrote {written}, then {idle}")
     table.add(f"reset_quotas(), {written} workspaces", f"{took:.1f} s", "nothing to do", f"{again:.1f} s", "", "15 s")
 
@@ -167,6 +167,7 @@ run_sql("quota.sql")
 with connect() as superuser:
     ORIGINAL = superuser.execute("select pg_get_functiondef('analytics_private.counted_period'::regproc)").fetchone()[0]
 FIGURES = Table()
-writing(FIGURES)
-many(FIGURES)
+for part in (writing, many):
+    if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
+        part(FIGURES)
 FIGURES.show()

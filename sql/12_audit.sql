@@ -61,7 +61,7 @@ create table if not exists analytics.audit_logs (
 ) partition by range ("timestamp");
 alter table analytics.audit_logs alter column id set default analytics.uuidv7();
 create index if not exists audit_logs_actor_time on analytics.audit_logs (actor_id, "timestamp") where actor_id is not null;
-create index if not exists audit_logs_about_user on analytics.audit_logs (entity_id) where entity_type = 'user';
+create index if not exists audit_logs_about_user on analytics.audit_logs (entity_id) where entity_type in ('user', 'user_profile', 'user_favorite', 'workspace');
 alter table analytics.audit_logs enable row level security;
 comment on table analytics.audit_logs is 'what was done by whom; rows are only ever added, partitioned by month of timestamp';
 comment on column analytics.audit_logs.workspace_id is 'null: a record of the installation, for its operators';
@@ -563,7 +563,10 @@ begin
   insert into analytics_private.audit_removals (removed_at, transaction, kind, reason)
   values (transaction_timestamp(), pg_current_xact_id()::text, 'erasure', erase_audit_personal.reason) on conflict do nothing;
   delete from analytics.audit_personal p using analytics.audit_logs l
-  where (l.actor_id = erase_audit_personal.user_id or l.entity_type = 'user' and l.entity_id = erase_audit_personal.user_id)
+  where (l.actor_id = erase_audit_personal.user_id
+         or l.entity_type in ('user', 'user_profile', 'user_favorite') and l.entity_id = erase_audit_personal.user_id
+         -- A personal workspace bears its user's name.
+         or l.entity_type = 'workspace' and l.entity_id = any (array(select w.id from analytics.workspaces w where w.owner_id = erase_audit_personal.user_id and w.is_personal)))
     and p.workspace_id is not distinct from l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
   get diagnostics n = row_count;
   if address is not null then

@@ -761,7 +761,6 @@ begin
   end if;
   insert into analytics.workspaces (name, description, owner_id) values (called, create_workspace.description, caller) returning id into made;
   insert into analytics.workspace_members (workspace_id, user_id, role) values (made, caller, 'owner');
-  perform analytics_private.write_audit('workspace.created', 'workspace', made, '{}', made);
   return jsonb_build_object('workspace_id', made, 'name', called, 'role', 'owner');
 end
 $$;
