@@ -220,7 +220,7 @@ comment on function analytics_private.write_audit(text, text, uuid, jsonb, uuid,
 -- names a transition table only where there is one.
 do $make$
 declare
-  few constant text := '(select array_agg(f.r) from (select r from %s r limit 1001) f)';
+  few constant text := '(select array_agg(f.r) from (select %1$s as r from %1$s limit 1001) f)';
   store constant text := $store$
     with made as materialized (
       select n.* from analytics_private.new_change_records(tg_argv[0], tg_argv[1], tg_argv[2], tg_argv[3]::text[], @old@, @new@) n
@@ -245,7 +245,7 @@ declare
         on analytics_private.audit_chain(n.workspace_id) = analytics_private.audit_chain(o.workspace_id);
     end if;
 $store$;
-  roots constant text := 'select analytics_private.rows_root(r, tg_argv[2]) from %s r';
+  roots constant text := 'select analytics_private.rows_root(%1$s, tg_argv[2]) from %1$s';
   branches text := '';
   op record;
 begin
@@ -253,9 +253,9 @@ begin
     select * from (values ('INSERT', 'created', null, 'audit_new'), ('UPDATE', 'updated', 'audit_old', 'audit_new'), ('DELETE', 'deleted', 'audit_old', null)) v (name, verb, old, new)
   loop
     branches := branches || format('%s tg_op = %L then', case branches when '' then 'if' else 'elsif' end, op.name)
-      || replace(replace(replace(replace(replace(replace(store, '@old@', coalesce(format(few, op.old), 'null')), '@new@', coalesce(format(few, op.new), 'null')),
+      || replace(replace(replace(replace(replace(replace(store, '@old@', case when op.old is null then 'null' else format(few, op.old) end), '@new@', case when op.new is null then 'null' else format(few, op.new) end),
         '@one@', coalesce(op.new, op.old)), '@verb@', op.verb),
-        '@old_roots@', coalesce(format(roots, op.old), 'select null::jsonb')), '@new_roots@', coalesce(format(roots, op.new), 'select null::jsonb'));
+        '@old_roots@', case when op.old is null then 'select null::jsonb' else format(roots, op.old) end), '@new_roots@', case when op.new is null then 'select null::jsonb' else format(roots, op.new) end);
   end loop;
   -- Definer: whoever changes a row has no right to write the audit.
   execute format('create or replace function analytics_private.note_changes() returns trigger
@@ -269,15 +269,16 @@ create or replace function analytics_private.audit_changes(
   target regclass, entity_type text, id_column name default 'id', workspace_column name default 'workspace_id', masked name[] default '{}'
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  op record;
+  of_workspace constant text := coalesce(workspace_column, '');
 begin
-  for op in
-    select * from (values ('insert', 'referencing new table as audit_new'), ('update', 'referencing old table as audit_old new table as audit_new'),
-      ('delete', 'referencing old table as audit_old'), ('truncate', '')) v (name, tables)
-  loop
-    execute format('create or replace trigger %I after %s on %s %s for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
-      'audit_' || op.name, op.name, target, op.tables, entity_type, id_column, coalesce(workspace_column, ''), masked);
-  end loop;
+  execute format('create or replace trigger audit_insert after insert on %s referencing new table as audit_new for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
+    target, entity_type, id_column, of_workspace, masked);
+  execute format('create or replace trigger audit_update after update on %s referencing old table as audit_old new table as audit_new for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
+    target, entity_type, id_column, of_workspace, masked);
+  execute format('create or replace trigger audit_delete after delete on %s referencing old table as audit_old for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
+    target, entity_type, id_column, of_workspace, masked);
+  execute format('create or replace trigger audit_truncate after truncate on %s for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
+    target, entity_type, id_column, of_workspace, masked);
 end
 $$;
 comment on function analytics_private.audit_changes(regclass, text, name, name, name[]) is

@@ -297,6 +297,8 @@ unsafe fn as_json(column: &Column, value: pg_sys::Datum) -> pg_sys::JsonbValue {
             pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID => {
                 numeric(pg_sys::int64_to_numeric(value.value() as i64))
             }
+            pg_sys::FLOAT4OID => float(column, value, f32::from_datum(value, false).map(|value| value.to_string())),
+            pg_sys::FLOAT8OID => float(column, value, f64::from_datum(value, false).map(|value| value.to_string())),
             pg_sys::NUMERICOID => {
                 let number: pg_sys::Numeric = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast();
                 if pg_sys::numeric_is_nan(number) || pg_sys::numeric_is_inf(number) {
@@ -325,6 +327,23 @@ unsafe fn as_json(column: &Column, value: pg_sys::Datum) -> pg_sys::JsonbValue {
             }
             _ => output(column, value),
         }
+    }
+}
+
+/// A floating-point number by its shortest digits, which do not depend on extra_float_digits.
+///
+/// # Safety
+/// `value` is of the column's type.
+unsafe fn float(column: &Column, value: pg_sys::Datum, digits: Option<String>) -> pg_sys::JsonbValue {
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| !byte.is_ascii_alphabetic()));
+    unsafe {
+        digits
+            .and_then(|digits| std::ffi::CString::new(digits).ok())
+            .and_then(|digits| {
+                let arguments = [digits.as_c_str().into_datum(), 0_i32.into_datum(), (-1_i32).into_datum()];
+                direct_function_call_as_datum(pg_sys::numeric_in, &arguments)
+            })
+            .map_or_else(|| output(column, value), |number| numeric(number.cast_mut_ptr()))
     }
 }
 
