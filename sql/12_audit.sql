@@ -562,13 +562,25 @@ begin
   end if;
   insert into analytics_private.audit_removals (removed_at, transaction, kind, reason)
   values (transaction_timestamp(), pg_current_xact_id()::text, 'erasure', erase_audit_personal.reason) on conflict do nothing;
+  -- A personal workspace is made with its user's name, and may be another's by now.
+  with homes as (
+    select l.entity_id as id, p.new_values ->> 'name' as name
+    from analytics.audit_logs l join analytics.audit_personal p on p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id
+    where l.entity_type = 'workspace' and l.action = 'workspace.created' and p.new_values ->> 'owner_id' = erase_audit_personal.user_id::text
+      and l.entity_id = any (array(
+        select w.id from analytics.workspaces w where w.owner_id = erase_audit_personal.user_id
+        union select a.workspace_id from analytics.audit_logs a where a.actor_id = erase_audit_personal.user_id))
+  )
+  delete from analytics.audit_personal p using analytics.audit_logs l, homes h
+  where l.entity_type = 'workspace' and l.entity_id = h.id and h.name in (p.old_values ->> 'name', p.new_values ->> 'name')
+    and p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
+  get diagnostics n = row_count;
   delete from analytics.audit_personal p using analytics.audit_logs l
   where (l.actor_id = erase_audit_personal.user_id
-         or l.entity_type in ('user', 'user_profile', 'user_favorite') and l.entity_id = erase_audit_personal.user_id
-         -- A personal workspace bears its user's name.
-         or l.entity_type = 'workspace' and l.entity_id = any (array(select w.id from analytics.workspaces w where w.owner_id = erase_audit_personal.user_id and w.is_personal)))
+         or l.entity_type in ('user', 'user_profile', 'user_favorite') and l.entity_id = erase_audit_personal.user_id)
     and p.workspace_id is not distinct from l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
-  get diagnostics n = row_count;
+  get diagnostics more = row_count;
+  n := n + more;
   if address is not null then
     -- What others wrote with this address, such as invitations.
     delete from analytics.audit_personal p

@@ -331,7 +331,7 @@ select results_eq(format('select w.name::text, w.description, w.status::text, w.
   'what is left is a tombstone');
 select is((select count(*) from analytics.workspace_invites i where i.workspace_id = :'place' and (i.email is not null or i.accepted_at is null and i.revoked_at is null)), 0::bigint, 'without addresses, and no invitation open');
 select is((select default_workspace_id from analytics.users where id = :'admin'), pg_temp.personal_workspace(:'admin'), 'members work in their own workspaces again');
-select is((select count(*) from analytics.audit_logs), :records + 4::bigint, 'the audit trail is whole, and grew by what happened');
+select is((select count(*) from analytics.audit_logs), :records + 7::bigint, 'the audit trail is whole, and grew by what happened');
 select is(pg_temp.audited('workspace.deleted', :'place'), 1::bigint, 'deleting is audited');
 
 -- Forgetting old invitations ---------------------------------------------------------------------------------------------
@@ -399,7 +399,7 @@ select is(pg_temp.code_of(format('select analytics.invite_preview(%L)', :'kim_to
 select pg_temp.act_as_superuser();
 update auth.users set last_sign_in_at = now(), email = 'edda@example.com' where id = :'editor';
 select is((select status || coalesce(email, '') from analytics.users where id = :'editor'), 'deleted', 'signing in again does not bring her back');
-select is_empty($$select t from pg_temp.contents(array(select pg_temp.tables()), '{}') t where t ~* 'edda'$$, 'no table knows her any more');
+select is_empty($$select t from pg_temp.contents(array(select pg_temp.tables()), '{}') t where t ~ 'Edda|edda@'$$, 'no table knows her any more');
 select cmp_ok((select count(*) from analytics.audit_logs), '>', :records::bigint, 'the audit trail is whole');
 select throws_ok(format('select analytics_private.erase_user(%L, %L)', u, r), e, null, format('erasing needs %s', what))
 from (values (:'analyst'::uuid, '', 'PT400', 'a reason'), (:'analyst', null, 'PT400', 'a reason that is not null'), (gen_random_uuid(), 'case 1', 'PT404', 'a user')) as v (u, r, e, what);
