@@ -182,8 +182,8 @@ fn new_audit_record(
     ))
 }
 
-/// Changes whenever a row is touched, and says nothing.
-const TOUCHED: &str = "updated_at";
+/// Change with every touch of a row and with every sign-in, of which the auth system keeps its own record.
+const TOUCHED: [&str; 2] = ["updated_at", "last_login"];
 
 /// `{}` as the server stores it: an object of no pairs.
 fn no_metadata() -> StoredJsonb<[u8; 4]> {
@@ -299,7 +299,7 @@ fn new_change_records(
                 let mut has_changed = false;
                 for (column, masked) in reader.columns.iter().zip(&is_masked) {
                     let (was, is) = (before.value(column), after.value(column));
-                    if column.name != TOUCHED && !column.same(was, is) {
+                    if !TOUCHED.contains(&column.name.as_str()) && !column.same(was, is) {
                         has_changed = true;
                         old.add(column, was, *masked);
                         new.add(column, is, *masked);
