@@ -214,8 +214,12 @@ async fn sign_due<T: AuditTrail>(
         if let Some(keepsake) = keepsake {
             keepsake.add(&signed).await?;
         }
-        trail.note(&signed).await?;
-        metrics.count_checkpoint();
+        match trail.note(&signed).await {
+            Ok(()) => metrics.count_checkpoint(),
+            // Another sidecar was faster (CONFLICT).
+            Err(QueueError::LeaseLost) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(more)
 }
