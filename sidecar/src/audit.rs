@@ -208,16 +208,28 @@ async fn sign_due<T: AuditTrail>(
     metrics: &Metrics,
 ) -> Result<bool, SigningError> {
     let due = trail.due(CHECKPOINTS).await?;
-    let more = i32::try_from(due.len()).is_ok_and(|count| count >= CHECKPOINTS);
+    let full = i32::try_from(due.len()).is_ok_and(|count| count >= CHECKPOINTS);
+    let mut noted = 0;
     for checkpoint in due {
         let signed = signer.sign(checkpoint);
         if let Some(keepsake) = keepsake {
             keepsake.add(&signed).await?;
         }
-        trail.note(&signed).await?;
-        metrics.count_checkpoint();
+        match trail.note(&signed).await {
+            Ok(()) => {
+                metrics.count_checkpoint();
+                noted += 1;
+            }
+            // The chain no longer has what it said a moment ago. One such chain does not keep the others from being signed.
+            Err(error @ (QueueError::LeaseLost | QueueError::Refused { .. })) => {
+                metrics.count_queue_error("note_audit_checkpoint");
+                tracing::error!(%error, checkpoint = signed.checkpoint, "the database does not know the checkpoint it gave");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(more)
+    // Without progress, asking again at once would bring the same.
+    Ok(full && noted > 0)
 }
 
 #[cfg(test)]
