@@ -581,6 +581,7 @@ begin
     and p.workspace_id is not distinct from l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
   get diagnostics more = row_count;
   n := n + more;
+  more := 0;
   if address is not null then
     -- What others wrote with this address, such as invitations.
     delete from analytics.audit_personal p
