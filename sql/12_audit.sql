@@ -189,51 +189,22 @@ create or replace function analytics_private.write_audit(
   action text, entity_type text, entity_id uuid default null, metadata jsonb default '{}', workspace_id uuid default null,
   old_values jsonb default null, new_values jsonb default null
 ) returns uuid language plpgsql set search_path = pg_catalog, pg_temp as $$
-declare
-  record_id uuid;
 begin
-  with made as materialized (
-    select n.*, left(write_audit.action, 64) as action, left(write_audit.entity_type, 64) as entity_type
-    from analytics_private.new_audit_record(left(write_audit.action, 64), left(write_audit.entity_type, 64), write_audit.entity_id,
-      coalesce(write_audit.metadata, '{}'), write_audit.workspace_id, write_audit.old_values, write_audit.new_values) n
-  ), personal as (
-    insert into analytics.audit_personal (record_id, workspace_id, "timestamp", salt, old_values, new_values, ip_address, user_agent)
-    select m.id, write_audit.workspace_id, m.at, m.salt, write_audit.old_values, write_audit.new_values, m.ip_address::inet, m.user_agent
-    from made m where m.salt is not null
-  ), pending as (
-    insert into analytics_private.audit_pending (chain, "timestamp", record_id, digest)
-    select m.chain, m.at, m.id, m.digest from made m
-  )
-  insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, "timestamp", request_id, metadata, personal_digest)
-  select m.id, write_audit.workspace_id, m.actor_id, m.actor_login, m.action, m.entity_type, write_audit.entity_id, m.at, m.request_id,
-    coalesce(write_audit.metadata, '{}'), m.personal_digest
-  from made m
-  returning id into record_id;
-  return record_id;
+  -- Cut rather than refused: what happened must be on record.
+  return analytics_private.add_audit_record(left(action, 64), left(entity_type, 64), entity_id, coalesce(metadata, '{}'), workspace_id, old_values, new_values);
 end
 $$;
 comment on function analytics_private.write_audit(text, text, uuid, jsonb, uuid, jsonb, jsonb) is
   'adds an audit record and returns its id; only called by functions of this schema. Old and new values may be personal, metadata may not';
 
 
--- The change triggers' function: three times the same statement, for PL/pgSQL keeps the plan of a statement it knows, and
--- names a transition table only where there is one.
+-- The change triggers' function: three times the same, for PL/pgSQL keeps the plan of a statement it knows, and a transition
+-- table can be named only where there is one.
 do $make$
 declare
   few constant text := '(select array_agg(f.r) from (select %1$s as r from %1$s limit 1001) f)';
   store constant text := $store$
-    with made as materialized (
-      select n.* from analytics_private.new_change_records(tg_argv[0], tg_argv[1], tg_argv[2], tg_argv[3]::text[], @old@, @new@) n
-    ), personal as (
-      insert into analytics.audit_personal (record_id, workspace_id, "timestamp", salt, old_values, new_values, ip_address, user_agent)
-      select m.id, m.workspace_id, m.at, m.salt, m.old_values, m.new_values, m.ip_address::inet, m.user_agent from made m
-    ), pending as (
-      insert into analytics_private.audit_pending (chain, "timestamp", record_id, digest)
-      select m.chain, m.at, m.id, m.digest from made m
-    )
-    insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, "timestamp", request_id, personal_digest)
-    select m.id, m.workspace_id, m.actor_id, m.actor_login, m.action, tg_argv[0], m.entity_id, m.at, m.request_id, m.personal_digest from made m;
-    if found then
+    if analytics_private.add_change_records(tg_argv[0], tg_argv[1], tg_argv[2], tg_argv[3]::text[], @old@, @new@) > 0 then
       return null;
     end if;
     -- Nothing changed, or too much for a record of each row.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::identity;
 use crate::pg::json::{Jsonb, StoredJsonb};
-use crate::pg::plan::Lookup;
+use crate::pg::plan::{self, Lookup, Statement};
 use crate::pg::rows::{Object, Reader, Row, RowArray, RowDatum};
 use crate::pg::session;
 use crate::request;
@@ -64,13 +64,19 @@ struct Act {
     buffer: Canonical,
 }
 
-/// What a statement of `12_audit.sql` spreads over the three tables.
-struct Made {
-    id: [u8; 16],
-    at: i64,
-    /// With the salt, when there is something personal.
-    personal: Option<(Hash, [u8; 16])>,
-    digest: Hash,
+thread_local! {
+    static ADD_RECORD: Statement = const { Statement::new(
+        c"insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, \"timestamp\", request_id, metadata, personal_digest) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::TEXTOID, pg_sys::JSONBOID, pg_sys::BYTEAOID],
+    ) };
+    static ADD_PERSONAL: Statement = const { Statement::new(
+        c"insert into analytics.audit_personal (record_id, workspace_id, \"timestamp\", salt, old_values, new_values, ip_address, user_agent) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::BYTEAOID, pg_sys::JSONBOID, pg_sys::JSONBOID, pg_sys::INETOID, pg_sys::TEXTOID],
+    ) };
+    static ADD_PENDING: Statement = const { Statement::new(
+        c"insert into analytics_private.audit_pending (chain, \"timestamp\", record_id, digest) values ($1, $2, $3, $4)",
+        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::UUIDOID, pg_sys::BYTEAOID],
+    ) };
 }
 
 impl Act {
@@ -86,6 +92,7 @@ impl Act {
         }
     }
 
+    /// Stores a record, what is personal of it, and that it waits to be sealed. Within `connected`.
     #[allow(clippy::too_many_arguments)]
     fn record<B: AsRef<[u8]>, C: AsRef<[u8]>>(
         &mut self,
@@ -96,11 +103,14 @@ impl Act {
         metadata: &StoredJsonb<B>,
         old_values: Option<&StoredJsonb<C>>,
         new_values: Option<&StoredJsonb<C>>,
-    ) -> Made {
+    ) -> Uuid {
+        let (id, at) = (*uuidv7().as_bytes(), session::now());
+        let uuid = |id: [u8; 16]| Uuid::from_bytes(id).into_datum();
+        let workspace = workspace_id.and_then(uuid);
         let is_personal =
             old_values.is_some() || new_values.is_some() || self.ip_address.is_some() || self.user_agent.is_some();
-        let personal = is_personal.then(|| {
-            let salt = session::random();
+        let personal_digest = is_personal.then(|| {
+            let salt: [u8; 16] = session::random();
             let ip_address = self.ip_address.map(inet);
             let personal = Personal {
                 salt: &salt,
@@ -109,10 +119,23 @@ impl Act {
                 ip_address: ip_address.as_deref(),
                 user_agent: self.user_agent.as_deref(),
             };
-            (personal.digest(&mut self.buffer).unwrap_or_else(|| unreadable()), salt)
+            let digest = personal.digest(&mut self.buffer).unwrap_or_else(|| unreadable());
+            ADD_PERSONAL.with(|statement| {
+                statement.run([
+                    uuid(id),
+                    workspace,
+                    moment(at).into_datum(),
+                    salt.as_slice().into_datum(),
+                    old_values.and_then(|values| values.0.as_ref().into_datum()),
+                    new_values.and_then(|values| values.0.as_ref().into_datum()),
+                    // An inet is stored like bytea.
+                    ip_address.as_deref().and_then(IntoDatum::into_datum),
+                    self.user_agent.as_deref().into_datum(),
+                ]);
+            });
+            digest
         });
-        let (id, at) = (*uuidv7().as_bytes(), session::now());
-        let record = Record {
+        let digest = Record {
             id,
             workspace_id,
             at,
@@ -123,17 +146,40 @@ impl Act {
             entity_id,
             request_id: Some(&self.request_id),
             metadata,
-            personal_digest: personal.as_ref().map(|(digest, _)| digest.as_slice()),
-        };
-        let digest = record.digest(&mut self.buffer).unwrap_or_else(|| unreadable());
-        Made { id, at, personal, digest }
+            personal_digest: personal_digest.as_ref().map(Hash::as_slice),
+        }
+        .digest(&mut self.buffer)
+        .unwrap_or_else(|| unreadable());
+        ADD_RECORD.with(|statement| {
+            statement.run([
+                uuid(id),
+                workspace,
+                self.actor_id.and_then(uuid),
+                self.actor_login.as_str().into_datum(),
+                action.into_datum(),
+                entity_type.into_datum(),
+                entity_id.and_then(uuid),
+                moment(at).into_datum(),
+                self.request_id.as_str().into_datum(),
+                metadata.0.as_ref().into_datum(),
+                personal_digest.as_ref().and_then(|digest| digest.as_slice().into_datum()),
+            ]);
+        });
+        ADD_PENDING.with(|statement| {
+            statement.run([
+                uuid(workspace_id.unwrap_or_default()),
+                moment(at).into_datum(),
+                uuid(id),
+                digest.as_slice().into_datum(),
+            ]);
+        });
+        Uuid::from_bytes(id)
     }
 }
 
-/// A new record, to be stored by the calling statement.
+/// Adds a record; behind write_audit().
 #[pg_extern(volatile, parallel_unsafe, schema = "analytics_private")]
-#[allow(clippy::type_complexity)]
-fn new_audit_record(
+fn add_audit_record(
     action: &str,
     entity_type: &str,
     entity_id: Option<Uuid>,
@@ -141,45 +187,19 @@ fn new_audit_record(
     workspace_id: Option<Uuid>,
     old_values: Option<StoredJsonb<&[u8]>>,
     new_values: Option<StoredJsonb<&[u8]>>,
-) -> TableIterator<
-    'static,
-    (
-        name!(id, Uuid),
-        name!(chain, Uuid),
-        name!(at, TimestampWithTimeZone),
-        name!(actor_id, Option<Uuid>),
-        name!(actor_login, String),
-        name!(request_id, String),
-        name!(ip_address, Option<String>),
-        name!(user_agent, Option<String>),
-        name!(salt, Option<Vec<u8>>),
-        name!(personal_digest, Option<Vec<u8>>),
-        name!(digest, Vec<u8>),
-    ),
-> {
+) -> Uuid {
     let mut act = Act::now();
-    let made = act.record(
-        action,
-        entity_type,
-        entity_id.map(|id| *id.as_bytes()),
-        workspace_id.map(|id| *id.as_bytes()),
-        &metadata,
-        old_values.as_ref(),
-        new_values.as_ref(),
-    );
-    TableIterator::once((
-        Uuid::from_bytes(made.id),
-        workspace_id.unwrap_or(Uuid::from_bytes([0; 16])),
-        moment(made.at),
-        act.actor_id.map(Uuid::from_bytes),
-        act.actor_login,
-        act.request_id,
-        act.ip_address.map(|address| address.to_string()),
-        act.user_agent,
-        made.personal.map(|(_, salt)| salt.to_vec()),
-        made.personal.map(|(digest, _)| digest.to_vec()),
-        made.digest.to_vec(),
-    ))
+    plan::connected(|| {
+        act.record(
+            action,
+            entity_type,
+            entity_id.map(|id| *id.as_bytes()),
+            workspace_id.map(|id| *id.as_bytes()),
+            &metadata,
+            old_values.as_ref(),
+            new_values.as_ref(),
+        )
+    })
 }
 
 /// Change with every touch of a row and with every sign-in, of which the auth system keeps its own record.
@@ -208,74 +228,46 @@ fn rows_per_record() -> usize {
     limit
 }
 
-/// A record for each row that a statement changed, to be stored by the trigger function; none when there are more than
-/// the setting `audit_rows_per_record` allows. Old and new rows are in the same order.
+/// Adds a record for each row that a statement changed and returns how many; none when there are more rows than the setting
+/// `audit_rows_per_record` allows. Old and new rows are in the same order.
 #[pg_extern(volatile, parallel_unsafe, schema = "analytics_private")]
-#[allow(clippy::type_complexity, clippy::too_many_arguments)]
-fn new_change_records(
+fn add_change_records(
     entity_type: &str,
     id_column: &str,
     workspace_column: &str,
     masked: Vec<String>,
     old_rows: Option<RowArray>,
     new_rows: Option<RowArray>,
-) -> TableIterator<
-    'static,
-    (
-        name!(id, Uuid),
-        name!(chain, Uuid),
-        name!(at, TimestampWithTimeZone),
-        name!(actor_id, Option<Uuid>),
-        name!(actor_login, String),
-        name!(request_id, String),
-        name!(ip_address, Option<String>),
-        name!(user_agent, Option<String>),
-        name!(salt, Option<Vec<u8>>),
-        name!(personal_digest, Option<Vec<u8>>),
-        name!(digest, Vec<u8>),
-        name!(action, String),
-        name!(entity_id, Option<Uuid>),
-        name!(workspace_id, Option<Uuid>),
-        name!(old_values, Option<StoredJsonb<Vec<u8>>>),
-        name!(new_values, Option<StoredJsonb<Vec<u8>>>),
-    ),
-> {
+) -> i64 {
+    plan::connected(|| change_records(entity_type, id_column, workspace_column, &masked, old_rows, new_rows))
+}
+
+fn change_records(
+    entity_type: &str,
+    id_column: &str,
+    workspace_column: &str,
+    masked: &[String],
+    old_rows: Option<RowArray>,
+    new_rows: Option<RowArray>,
+) -> i64 {
     let old_rows = old_rows.map(|array| array.rows()).unwrap_or_default();
     let new_rows = new_rows.map(|array| array.rows()).unwrap_or_default();
     let count = old_rows.len().max(new_rows.len());
-    let Some(first) = old_rows.first().or(new_rows.first()) else { return TableIterator::empty() };
+    let Some(first) = old_rows.first().or(new_rows.first()) else { return 0 };
     if count > 1 && count > rows_per_record() {
-        return TableIterator::empty();
+        return 0;
     }
     let reader = Reader::of(first);
     let (id_column, workspace_column) = (reader.column(id_column), reader.column(workspace_column));
     let is_masked: Vec<bool> = reader.columns.iter().map(|column| masked.contains(&column.name)).collect();
     let mut act = Act::now();
-    let mut records = Vec::with_capacity(count);
+    let mut noted = 0;
     let (mut before, mut after) = (Row::default(), Row::default());
     let mut note = |verb: &str, entity_id, workspace_id: Option<[u8; 16]>, old: Option<Object>, new: Option<Object>| {
         let action = format!("{entity_type}.{verb}");
         let (old, new) = (old.map(Object::finish), new.map(Object::finish));
-        let made =
-            act.record(&action, entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
-        records.push((
-            Uuid::from_bytes(made.id),
-            Uuid::from_bytes(workspace_id.unwrap_or_default()),
-            moment(made.at),
-            act.actor_id.map(Uuid::from_bytes),
-            act.actor_login.clone(),
-            act.request_id.clone(),
-            act.ip_address.map(|address| address.to_string()),
-            act.user_agent.clone(),
-            made.personal.map(|(_, salt)| salt.to_vec()),
-            made.personal.map(|(digest, _)| digest.to_vec()),
-            made.digest.to_vec(),
-            action,
-            entity_id.map(Uuid::from_bytes),
-            workspace_id.map(Uuid::from_bytes),
-            old,
-            new,
-        ));
+        act.record(&action, entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
+        noted += 1;
     };
     let whole = |row: &Row| {
         let mut object = Object::default();
@@ -320,7 +312,7 @@ fn new_change_records(
             }
         }
     }
-    TableIterator::new(records)
+    noted
 }
 
 // Rows of a large statement ---------------------------------------------------------------------------------------------
