@@ -41,7 +41,8 @@ update analytics.users u set default_workspace_id = m.workspace_id from analytic
 insert into analytics.workspace_invites (workspace_id, email, role, invited_by, expires_at)
 select p.id, 'guest-of-' || p.owner_name || '@example.com', 'analyst', pg_temp.person(p.owner_name), now() + interval '1 day' from places p;
 insert into analytics_private.invite_tokens select i.workspace_id, i.id, sha256(i.email::bytea) from analytics.workspace_invites i;
-select analytics_private.write_audit('workspace.created', 'workspace', p.id, '{}', p.id) from places p \g /dev/null
+insert into analytics.subscription_history (workspace_id, user_id, plan_name, status) select p.id, pg_temp.person(p.owner_name), 'premium', 'active' from places p;
+select analytics_private.grant_credits(p.id, 10), analytics_private.write_audit('made', 'workspace', p.id, '{}', p.id, null, '{}') from places p \g /dev/null
 -- Observed accounts: one that everybody in the world unlocked but nobody else knows, one that nobody did.
 select analytics_private.ingest_instagram(format('{"status": "ok", "data": {"user": {"id": "%1$s", "username": "%2$s", "full_name": "%2$s", "biography": "b", "edge_followed_by": {"count": 10}, "edge_follow": {"count": 1},
   "edge_related_profiles": {"edges": [{"node": {"id": "9%1$s", "username": "near.%2$s"}}]},
@@ -59,8 +60,8 @@ begin
   for a in select * from pg_temp.actors where role_name = 'authenticated' loop
     perform pg_temp.act(a.claims, a.role_name);
     perform analytics.unlock_profile('unlocked'), analytics.favorite_profile('unlocked'), analytics.search_profiles('unlocked');
-    if to_regproc('analytics.create_post') is not null and a.actor in ('owner', 'stranger') then
-      execute 'select analytics.create_post(name => ''post'')';
+    if a.actor in ('owner', 'stranger') then
+      perform analytics.create_post(name => 'post');
     end if;
     perform pg_temp.act('', 'none');
   end loop;
@@ -124,6 +125,7 @@ create function pg_temp.verdict(a pg_temp.actors, relation regclass, command tex
 declare
   total bigint;
   columns text;
+  readable text;
   tried record;
   sample record;
   answers text[] := '{}';
@@ -142,18 +144,21 @@ begin
     where t.attrelid = relation and t.attnum > 0 and not t.attisdropped and t.attgenerated = '' and has_column_privilege(a.role_name, relation, t.attnum, 'insert');
     for sample in execute format('select to_jsonb(r) as content from %s r', relation) loop
       select * into tried from pg_temp.attempt(a.claims, a.role_name,
-        format('with made as (insert into %s (%s) select %2$s from jsonb_populate_record(null::%1$s, %L) returning 1) select null::text[] from made', relation, columns, sample.content), false);
+        format('with made as (insert into %1$s (%2$s) select %2$s from jsonb_populate_record(null::%1$s, %3$L) returning 1) select null::text[] from made', relation, columns, sample.content), false);
       if tried.state is null or tried.state not in ('42501', 'PT403', 'PT401', 'PT404') then
         answers := answers || sample.content::text;
       end if;
     end loop;
     return pg_temp.whose(a.actor, answers, total);
   end if;
+  -- What may be read is enough to see whose a row is.
+  select string_agg(format('%L, r.%1$I', t.attname), ', ' order by t.attnum) into readable from pg_attribute t
+  where t.attrelid = relation and t.attnum > 0 and not t.attisdropped and has_column_privilege(a.role_name, relation, t.attnum, 'select');
   select quote_ident(t.attname) into columns from pg_attribute t
   where t.attrelid = relation and t.attnum > 0 and not t.attisdropped and t.attgenerated = '' and has_column_privilege(a.role_name, relation, t.attnum, 'update') order by t.attnum limit 1;
   for attempt in 1..2 loop
     select * into tried from pg_temp.attempt(a.claims, a.role_name, case command
-      when 'select' then format('select array_agg(to_jsonb(r)::text) from %s r', relation)
+      when 'select' then format('select array_agg(jsonb_build_object(%s)::text) from %s r', readable, relation)
       when 'update' then format('with changed as (update %s r set %s = %2$s returning to_jsonb(r) as c) select array_agg(c::text) from changed', relation, columns)
       when 'delete' then format('with gone as (delete from %s r returning to_jsonb(r) as c) select array_agg(c::text) from gone', relation) end, attempt = 2);
     -- A row that others refer to may be deleted, were it not for them: tried again without foreign keys.
