@@ -13,3 +13,6 @@ select analytics_private.link_firebase_user('uid-1') is not null;
 select analytics_private.erase_person('removed', 'case 1') is not null;
 select analytics_private.set_setting('freshness', '2 days');
 select analytics_private.set_workspace_status(id, 'active') from analytics.workspaces where owner_id = '00000000-0000-4000-8000-000000000001';
+select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
+select analytics_private.seal_audit() > 0;
+select analytics_private.write_audit('test.waits', 'test') is not null;
