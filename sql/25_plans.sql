@@ -281,7 +281,7 @@ begin
     'status', (select s.status from analytics.subscriptions s where s.workspace_id = asked),
     'period', jsonb_build_object('from', analytics_private.period_start(anchor, moment), 'to', analytics_private.period_end(anchor, moment)),
     'seats', jsonb_build_object('limit', plan.seats,
-      'used', (select count(*) from analytics.workspace_members m where m.workspace_id = asked)),
+      'used', analytics_private.seats_used(asked)),
     'connected_accounts', jsonb_build_object('limit', plan.connected_accounts, 'used', 0)
   ) || (
     select jsonb_object_agg(r.resource, jsonb_build_object('limit', q.allowed, 'used', q.used, 'remaining', q.remaining, 'resets_at', q.resets_at))

@@ -203,7 +203,6 @@ fn post_of_2025_with_comments() {
     assert_eq!(post.instagram_post_id, "3722495925647331229");
     assert_eq!((post.likes_count, post.comments_count), (Some(545_942), Some(2_398)));
     assert_eq!((post.caption.as_deref(), post.is_paid_partnership), (None, Some(false)));
-    assert_eq!(page.comments.iter().filter(|comment| comment.likes_count == Some(1)).count(), 1);
     assert!(page.comments.iter().all(|comment| comment.post_shortcode.as_deref() == Some("DOo9lJeDE-d")));
 }
 
@@ -213,9 +212,8 @@ fn comments_of_2021() {
     assert_eq!((page.kind, page.posts.len(), page.comments.len()), (Kind::Comments, 0, 12));
     assert_eq!((page.profile, page.page.unwrap().count), (None, Some(45)));
     let praise = page.comments.iter().find(|comment| comment.comment_id == "17919937453497598").unwrap();
-    assert_eq!(praise.created_at.as_deref(), Some("2020-12-15T03:18:35Z"));
     assert!(praise.compound > 0.5);
-    assert_eq!((praise.post_shortcode.as_deref(), praise.likes_count), (None, None));
+    assert_eq!(praise.post_shortcode, None);
 }
 
 #[test]

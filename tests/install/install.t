@@ -51,7 +51,7 @@ same 'PUBLIC may execute nothing' 0 "$(sql "$main" "$open_to_public")"
 ok 'rows are made' file "$main" populate.sql
 same 'a user works with it' $'ready\nt\n1\npending\nspace 5300000000' "$(file "$main" use.sql)"
 file "$main" rows.sql >"$work/rows"
-ok 'no table is empty but those for the removed and the logins' diff <(printf '%s\n' analytics_private.db_logins analytics_private.user_searches_default) \
+ok 'no table is empty but those for the removed, the logins and what waits' diff <(printf 'analytics_private.%s\n' audit_checkpoints audit_logs_default audit_pruned_months audit_removals db_logins user_searches_default) \
   <(awk -F'|' '$2 == 0 && $1 !~ /_20[0-9][0-9]_/ { print $1 }' "$work/rows")
 
 # Dropping and repairing -----------------------------------------------------------------------------------------------
@@ -80,6 +80,7 @@ ok 'policies, defaults, functions, rights and comments are the same' diff "$work
 sql "$copy" "$statuses" >/dev/null
 ok 'installing into the restored database changes no row' diff "$work/rows" <(file "$copy" rows.sql)
 ok 'and nothing else' diff "$work/installed" <(file "$copy" catalogue.sql)
+same 'the audit verifies with the same head' "$(sql "$main" "select analytics.verify_audit(null)")" "$(sql "$copy" "select analytics.verify_audit(null)")"
 same 'the user works with the restored database' $'ready\nt\n1\npending\nspace 5300000000' "$(file "$copy" use.sql)"
 
 # Where Supabase Auth is already ---------------------------------------------------------------------------------------

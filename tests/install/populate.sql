@@ -19,3 +19,13 @@ update analytics.posts p set status = 'publishing' where p.name = 'scheduled';
 update analytics.posts p set status = 'published' where p.name = 'scheduled';
 insert into analytics.workspace_invites (workspace_id, id, email, role, invited_by, expires_at) select w.id, '00000000-0000-4000-8000-0000000000f1', 'guest@example.com', 'analyst', w.owner_id, now() + interval '1 day' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
 insert into analytics_private.invite_tokens select i.workspace_id, i.id, sha256('token') from analytics.workspace_invites i;
+select analytics_private.grant_credits(w.id, 100), analytics_private.charge_credits(w.id, 'unlock_profile', w.id, 'once') from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001' \g /dev/null
+select analytics_private.set_plan_price('price_1', 'premium') is not null;
+select analytics_private.set_setting('billing_test_events', '1');
+select analytics_private.apply_billing_event(json_build_object('id', 'evt_1', 'object', 'event', 'type', 'customer.subscription.created', 'created', 1800000000, 'livemode', false, 'data', json_build_object('object', json_build_object(
+  'id', 'sub_1', 'object', 'subscription', 'customer', 'cus_1', 'status', 'active', 'cancel_at_period_end', false, 'billing_cycle_anchor', 1800000000, 'current_period_start', 1800000000, 'current_period_end', 1802678400,
+  'metadata', json_build_object('workspace_id', w.id), 'items', json_build_object('data', json_build_array(json_build_object('price', json_build_object('id', 'price_1')))))))) ->> 'status' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000002';
+select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
+select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
+select analytics_private.seal_audit() > 0;
+select analytics_private.write_audit('test.waits', 'test') is not null;
