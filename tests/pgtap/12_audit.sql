@@ -299,5 +299,14 @@ select is(analytics.verify_audit(:'studio') ->> 'ok', 'true', 'and the rest veri
 select is(analytics_private.prune_audit(now()) -> 'months_kept' is not null, true, 'the running month stays');
 select is(analytics.verify_audit(:'studio') ->> 'ok', 'true', 'whatever was asked for');
 
+-- A pruned month of a chain, as prune_audit() leaves it, and what its anchors still find.
+select pg_temp.after($$insert into analytics_private.audit_pruned_months (month) select distinct month from analytics_private.audit_segments on conflict do nothing;
+  truncate analytics.audit_logs, analytics.audit_personal; delete from analytics_private.audit_entries; delete from analytics_private.audit_pending$$, :'other') as pruned \gset
+select is(:'pruned'::jsonb - 'head', jsonb_build_object('ok', true, 'sealed', 0, 'verified', 0, 'unsealed', 0, 'erased', 0, 'problem', null, 'segments', s.n, 'pruned', s.n), 'the segments of pruned records still verify')
+from (select count(*) as n from analytics_private.audit_segments where chain = :'other') s;
+select pg_temp.found(format($$insert into analytics_private.audit_pruned_months (month) select distinct month from analytics_private.audit_segments on conflict do nothing;
+  truncate analytics.audit_logs, analytics.audit_personal; delete from analytics_private.audit_entries; delete from analytics_private.audit_pending;
+  delete from analytics_private.audit_segments where chain = %L and number = 2$$, :'other'), 'segment', 'a segment that is gone', :'other');
+
 select * from finish();
 rollback;
