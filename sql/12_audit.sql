@@ -73,8 +73,8 @@ select analytics_private.guard_audit_table('analytics.audit_logs');
 -- Catches records of a month without a partition, and keeps them.
 create table if not exists analytics_private.audit_logs_default partition of analytics.audit_logs default;
 alter table analytics_private.audit_logs_default enable row level security;
-select analytics_private.guard_audit_table('analytics_private.audit_logs_default');
 select analytics_private.ensure_partitions();
+select analytics_private.guard_audit_table(i.inhrelid::regclass) from pg_catalog.pg_inherits i where i.inhparent = 'analytics.audit_logs'::regclass;
 
 create table if not exists analytics.audit_personal (
   record_id uuid not null,
@@ -352,9 +352,10 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   where (c.oid = any (array['analytics.audit_logs', 'analytics.audit_personal', 'analytics_private.audit_segments', 'analytics_private.audit_entries', 'analytics_private.audit_checkpoints',
           'analytics_private.audit_removals', 'analytics_private.audit_pruned_months']::regclass[])
       or c.oid in (select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = 'analytics.audit_logs'::regclass))
-    -- Bits of tgtype: 2 before, 8 delete, 16 update, 32 truncate.
+    -- Bits of tgtype: 2 before, 8 delete, 16 update, 32 truncate. O, which a replica's session passes by, is what a restore of rows
+    -- alone leaves behind (pg_restore --disable-triggers) until install() is called.
     and coalesce((select bit_or(t.tgtype & 56) from pg_catalog.pg_trigger t join pg_catalog.pg_proc p on p.oid = t.tgfoid
-      where t.tgrelid = c.oid and t.tgenabled = 'A' and t.tgtype & 2 = 2 and t.tgqual is null and t.tgattr = ''::int2vector
+      where t.tgrelid = c.oid and t.tgenabled in ('A', 'O') and t.tgtype & 2 = 2 and t.tgqual is null and t.tgattr = ''::int2vector
         and p.pronamespace = 'analytics_private'::regnamespace and p.proname in ('refuse_audit_change', 'refuse_audit_removal')), 0) <> 56
 $$;
 comment on function analytics_private.unguarded_audit_tables() is 'tables and partitions of the audit whose triggers against changes are missing or disabled';

@@ -14,19 +14,19 @@ select line collate "C" from (
   select format('relation %s %s may %s', name, a.grantee::regrole, a.privilege_type) from relations, pg_catalog.aclexplode(relacl) a where relkind <> 'i'
   union all
   select format('column %s.%s %s null %s compression %s default %s generated %s', name, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), not a.attnotnull, a.attcompression,
-    pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attgenerated)
+    pg_catalog.regexp_replace(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '::(character varying|text)(\[\])?|[()]', '', 'g'), a.attgenerated)
   from relations join pg_catalog.pg_attribute a on a.attrelid = relations.oid and a.attnum > 0 and not a.attisdropped left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where relkind in ('r', 'p', 'v')
   union all
   select format('column %s.%s %s may %s', name, a.attname, x.grantee::regrole, x.privilege_type) from relations join pg_catalog.pg_attribute a on a.attrelid = relations.oid, pg_catalog.aclexplode(a.attacl) x
   union all
-  select format('policy %s "%s" %s %s using %s check %s', name, p.polname, p.polcmd, p.polroles::regrole[], pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
+  select format('policy %s "%s" %s %s using %s check %s', name, p.polname, p.polcmd, p.polroles::regrole[], pg_catalog.regexp_replace(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '::(character varying|text)(\[\])?|[()]', '', 'g'), pg_catalog.regexp_replace(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '::(character varying|text)(\[\])?|[()]', '', 'g'))
   from relations join pg_catalog.pg_policy p on p.polrelid = relations.oid
   union all
   -- PostgreSQL writes the casts of a list of constants another way when it reads them back from a dump.
   select format('constraint %s %s %s', name, k.conname, pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), '::(character varying|text)(\[\])?|[()]', '', 'g')) from relations join pg_catalog.pg_constraint k on k.conrelid = relations.oid
   union all
-  select format('index %s', pg_catalog.pg_get_indexdef(i.indexrelid)) from relations join pg_catalog.pg_index i on i.indrelid = relations.oid
+  select format('index %s', pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '::(character varying|text)(\[\])?|[()]', '', 'g')) from relations join pg_catalog.pg_index i on i.indrelid = relations.oid
   union all
   select format('trigger %s %s', t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid)) from relations join pg_catalog.pg_trigger t on t.tgrelid = relations.oid where not t.tgisinternal
   union all

@@ -15,7 +15,7 @@ export PGOPTIONS='-c client_min_messages=warning'
 bin=$(psql -qAtX -d postgres -c "select setting from pg_config where name = 'BINDIR'")
 
 # The new cluster is reached by its socket, without a password.
-new_cluster() { env -u PGPASSWORD PGHOST="$work/socket" PGPORT=5432 PGUSER=postgres "$@"; }
+new_cluster() { (unset PGPASSWORD && PGHOST=$work/socket PGPORT=5432 PGUSER=postgres "$@"); }
 clean_up() {
   as_server_user "$bin/pg_ctl" --pgdata="$work/data" --mode=immediate --silent stop
   psql -qX -d postgres -c "drop database if exists $main with (force)"
@@ -37,7 +37,7 @@ sql "$main" 'create extension analytics_ext' 'select analytics.install()' >/dev/
 ok 'a system is filled' file "$main" populate.sql
 file "$main" use.sql >/dev/null
 file "$main" rows.sql >"$work/rows"
-file "$main" catalogue.sql >"$work/catalogue"
+file "$main" catalogue.sql | LC_ALL=C sort >"$work/catalogue"
 same 'its own checks hold' t "$(file "$main" checks.sql)"
 
 # Everything but the roles of the cluster itself: its superuser is there already, with a password of its own.
@@ -53,22 +53,23 @@ ok 'a dump of the rows' pg_dump --format=custom --data-only --file="$work/data-o
 
 is_the_same() { # database
   ok "$1: every row is there" diff "$work/rows" <(new_cluster file "$1" rows.sql)
-  ok "$1: policies, grants, triggers, defaults, functions and comments too" diff "$work/catalogue" <(new_cluster file "$1" catalogue.sql)
+  ok "$1: policies, grants, triggers, defaults, functions and comments too" diff "$work/catalogue" <(new_cluster file "$1" catalogue.sql | sed "$2" | LC_ALL=C sort)
   same "$1: quotas, ledger and chain verify" t "$(new_cluster file "$1" checks.sql)"
 }
 for format in custom directory plain rows; do
   new_cluster sql postgres "create database $format" >/dev/null
 done
 ok 'custom: restored' new_cluster pg_restore --dbname=custom "$work/custom"
-is_the_same custom
+is_the_same custom ''
 ok 'directory: restored by four jobs' new_cluster pg_restore --jobs=4 --dbname=directory "$work/directory"
-is_the_same directory
+is_the_same directory ''
 ok 'plain: restored' new_cluster psql -qX -v ON_ERROR_STOP=1 -o /dev/null -d plain -f "$work/plain"
-is_the_same plain
+is_the_same plain ''
 ok 'rows: the schema alone is restored' new_cluster pg_restore --dbname=rows "$work/schema"
 ok 'rows: and the rows into it' new_cluster pg_restore --data-only --disable-triggers --dbname=rows "$work/data-only"
-is_the_same rows
-same 'installing into a restored database changes nothing' 'applied present' \
-  "$(new_cluster sql custom "select string_agg(distinct status, ' ' order by status) from analytics.install()" | sed 's/^present$/applied present/')"
-ok 'not a row' diff "$work/rows" <(new_cluster file custom rows.sql)
+# Switched off for the load, PostgreSQL switches triggers on again as ordinary ones: install() makes them what they were.
+is_the_same rows 's/^trigger O \(.*refuse_\(audit_change\|audit_removal\|ledger_change\)()\)$/trigger A \1/'
+same 'installing into it repairs' repaired "$(new_cluster sql rows "select string_agg(distinct status, ' ') from analytics.install()")"
+ok 'the triggers' diff "$work/catalogue" <(new_cluster file rows catalogue.sql | LC_ALL=C sort)
+ok 'and changes no row' diff "$work/rows" <(new_cluster file rows rows.sql)
 printf '1..%s\n' "$tests"
