@@ -60,8 +60,8 @@ create table if not exists analytics.audit_logs (
   constraint audit_logs_once unique (workspace_id, "timestamp", id)
 ) partition by range ("timestamp");
 alter table analytics.audit_logs alter column id set default analytics.uuidv7();
-create index if not exists audit_logs_actor_time on analytics.audit_logs (actor_id, "timestamp") where actor_id is not null;
-create index if not exists audit_logs_about_user on analytics.audit_logs (entity_id) where entity_type in ('user', 'user_profile', 'user_favorite', 'workspace');
+create index if not exists audit_logs_actor_time on analytics.audit_logs (actor_id, "timestamp");
+create index if not exists audit_logs_entity on analytics.audit_logs (entity_id);
 alter table analytics.audit_logs enable row level security;
 comment on table analytics.audit_logs is 'what was done by whom; rows are only ever added, partitioned by month of timestamp';
 comment on column analytics.audit_logs.workspace_id is 'null: a record of the installation, for its operators';

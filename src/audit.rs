@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use crate::identity;
 use crate::pg::json::{Jsonb, StoredJsonb};
-use crate::pg::plan::{self, Lookup, Statement};
+use crate::pg::plan::Lookup;
 use crate::pg::rows::{Object, Reader, Row, RowArray, RowDatum};
 use crate::pg::session;
+use crate::pg::table::Table;
 use crate::request;
 
 /// An argument of type `inet` in the server's binary form: family, bits of the mask, address.
@@ -64,20 +65,42 @@ struct Act {
     buffer: Canonical,
 }
 
-thread_local! {
-    static ADD_RECORD: Statement = const { Statement::new(
-        c"insert into analytics.audit_logs (id, workspace_id, actor_id, actor_login, action, entity_type, entity_id, \"timestamp\", request_id, metadata, personal_digest) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::TEXTOID, pg_sys::JSONBOID, pg_sys::BYTEAOID],
-    ) };
-    static ADD_PERSONAL: Statement = const { Statement::new(
-        c"insert into analytics.audit_personal (record_id, workspace_id, \"timestamp\", salt, old_values, new_values, ip_address, user_agent) values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        &[pg_sys::UUIDOID, pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::BYTEAOID, pg_sys::JSONBOID, pg_sys::JSONBOID, pg_sys::INETOID, pg_sys::TEXTOID],
-    ) };
-    static ADD_PENDING: Statement = const { Statement::new(
-        c"insert into analytics_private.audit_pending (chain, \"timestamp\", record_id, digest) values ($1, $2, $3, $4)",
-        &[pg_sys::UUIDOID, pg_sys::TIMESTAMPTZOID, pg_sys::UUIDOID, pg_sys::BYTEAOID],
-    ) };
-}
+const RECORDS: Table<11> = Table {
+    schema: c"analytics_private",
+    name: c"audit_logs",
+    columns: [
+        c"id",
+        c"workspace_id",
+        c"actor_id",
+        c"actor_login",
+        c"action",
+        c"entity_type",
+        c"entity_id",
+        c"timestamp",
+        c"request_id",
+        c"metadata",
+        c"personal_digest",
+    ],
+};
+const PERSONAL: Table<8> = Table {
+    schema: c"analytics",
+    name: c"audit_personal",
+    columns: [
+        c"record_id",
+        c"workspace_id",
+        c"timestamp",
+        c"salt",
+        c"old_values",
+        c"new_values",
+        c"ip_address",
+        c"user_agent",
+    ],
+};
+const WAITING: Table<4> = Table {
+    schema: c"analytics_private",
+    name: c"audit_pending",
+    columns: [c"chain", c"timestamp", c"record_id", c"digest"],
+};
 
 impl Act {
     fn now() -> Self {
@@ -92,7 +115,7 @@ impl Act {
         }
     }
 
-    /// Stores a record, what is personal of it, and that it waits to be sealed. Within `connected`.
+    /// Stores a record, what is personal of it, and that it waits to be sealed.
     #[allow(clippy::too_many_arguments)]
     fn record<B: AsRef<[u8]>, C: AsRef<[u8]>>(
         &mut self,
@@ -110,7 +133,8 @@ impl Act {
         let is_personal =
             old_values.is_some() || new_values.is_some() || self.ip_address.is_some() || self.user_agent.is_some();
         let personal_digest = is_personal.then(|| {
-            let salt: [u8; 16] = session::random();
+            // 122 bits from the operating system.
+            let salt = uuid::Uuid::new_v4().into_bytes();
             let ip_address = self.ip_address.map(inet);
             let personal = Personal {
                 salt: &salt,
@@ -120,19 +144,17 @@ impl Act {
                 user_agent: self.user_agent.as_deref(),
             };
             let digest = personal.digest(&mut self.buffer).unwrap_or_else(|| unreadable());
-            ADD_PERSONAL.with(|statement| {
-                statement.run([
-                    uuid(id),
-                    workspace,
-                    moment(at).into_datum(),
-                    salt.as_slice().into_datum(),
-                    old_values.and_then(|values| values.0.as_ref().into_datum()),
-                    new_values.and_then(|values| values.0.as_ref().into_datum()),
-                    // An inet is stored like bytea.
-                    ip_address.as_deref().and_then(IntoDatum::into_datum),
-                    self.user_agent.as_deref().into_datum(),
-                ]);
-            });
+            PERSONAL.insert([
+                uuid(id),
+                workspace,
+                moment(at).into_datum(),
+                salt.as_slice().into_datum(),
+                old_values.and_then(|values| values.0.as_ref().into_datum()),
+                new_values.and_then(|values| values.0.as_ref().into_datum()),
+                // An inet is stored like bytea.
+                ip_address.as_deref().and_then(IntoDatum::into_datum),
+                self.user_agent.as_deref().into_datum(),
+            ]);
             digest
         });
         let digest = Record {
@@ -150,8 +172,9 @@ impl Act {
         }
         .digest(&mut self.buffer)
         .unwrap_or_else(|| unreadable());
-        ADD_RECORD.with(|statement| {
-            statement.run([
+        RECORDS.insert_by_month(
+            at,
+            [
                 uuid(id),
                 workspace,
                 self.actor_id.and_then(uuid),
@@ -163,16 +186,14 @@ impl Act {
                 self.request_id.as_str().into_datum(),
                 metadata.0.as_ref().into_datum(),
                 personal_digest.as_ref().and_then(|digest| digest.as_slice().into_datum()),
-            ]);
-        });
-        ADD_PENDING.with(|statement| {
-            statement.run([
-                uuid(workspace_id.unwrap_or_default()),
-                moment(at).into_datum(),
-                uuid(id),
-                digest.as_slice().into_datum(),
-            ]);
-        });
+            ],
+        );
+        WAITING.insert([
+            uuid(workspace_id.unwrap_or_default()),
+            moment(at).into_datum(),
+            uuid(id),
+            digest.as_slice().into_datum(),
+        ]);
         Uuid::from_bytes(id)
     }
 }
@@ -188,18 +209,17 @@ fn add_audit_record(
     old_values: Option<StoredJsonb<&[u8]>>,
     new_values: Option<StoredJsonb<&[u8]>>,
 ) -> Uuid {
-    let mut act = Act::now();
-    plan::connected(|| {
-        act.record(
-            action,
-            entity_type,
-            entity_id.map(|id| *id.as_bytes()),
-            workspace_id.map(|id| *id.as_bytes()),
-            &metadata,
-            old_values.as_ref(),
-            new_values.as_ref(),
-        )
-    })
+    let id = Act::now().record(
+        action,
+        entity_type,
+        entity_id.map(|id| *id.as_bytes()),
+        workspace_id.map(|id| *id.as_bytes()),
+        &metadata,
+        old_values.as_ref(),
+        new_values.as_ref(),
+    );
+    session::end_command();
+    id
 }
 
 /// Change with every touch of a row and with every sign-in, of which the auth system keeps its own record.
@@ -239,7 +259,9 @@ fn add_change_records(
     old_rows: Option<RowArray>,
     new_rows: Option<RowArray>,
 ) -> i64 {
-    plan::connected(|| change_records(entity_type, id_column, workspace_column, &masked, old_rows, new_rows))
+    let added = change_records(entity_type, id_column, workspace_column, &masked, old_rows, new_rows);
+    session::end_command();
+    added
 }
 
 fn change_records(

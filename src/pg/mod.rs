@@ -6,4 +6,5 @@ pub mod row;
 pub mod rows;
 pub mod session;
 pub mod snapshot;
+pub mod table;
 pub mod transaction;

@@ -1,6 +1,6 @@
-//! Statements with a plan kept for the life of the backend.
+//! Queries with a plan kept for the life of the backend.
 //!
-//! Look-ups: straight to SPI instead of pgrx's wrapper: read-only with the snapshot of the statement that asks, so a policy sees
+//! Straight to SPI instead of pgrx's wrapper: read-only with the snapshot of the statement that asks, so a policy sees
 //! exactly what its query sees, in parallel workers too, and no transaction id is ever taken.
 
 use std::cell::Cell;
@@ -59,54 +59,5 @@ impl Lookup {
             }
             pg_sys::SPI_finish();
         }
-    }
-}
-
-/// A statement that writes, with the rights of whoever is current.
-pub struct Statement {
-    text: &'static CStr,
-    types: &'static [pg_sys::Oid],
-    plan: Cell<pg_sys::SPIPlanPtr>,
-}
-
-impl Statement {
-    /// `text` must qualify every name and operator.
-    pub const fn new(text: &'static CStr, types: &'static [pg_sys::Oid]) -> Self {
-        Self { text, types, plan: Cell::new(std::ptr::null_mut()) }
-    }
-
-    /// Must run inside `connected`. Null where there is no value.
-    pub fn run<const N: usize>(&self, arguments: [Option<pg_sys::Datum>; N]) {
-        assert_eq!(N, self.types.len());
-        let mut values = arguments.map(|value| value.unwrap_or(pg_sys::Datum::null()));
-        let nulls =
-            arguments.map(|value| if value.is_none() { b'n' as std::ffi::c_char } else { b' ' as std::ffi::c_char });
-        // SAFETY: SPI is connected; arguments match the declared types by the assertion and the few callers below src/.
-        unsafe {
-            if self.plan.get().is_null() {
-                let mut types = self.types.to_vec();
-                let plan = pg_sys::SPI_prepare(self.text.as_ptr(), types.len() as i32, types.as_mut_ptr());
-                if plan.is_null() {
-                    pgrx::error!("an internal statement cannot be prepared");
-                }
-                pg_sys::SPI_keepplan(plan);
-                self.plan.set(plan);
-            }
-            let status = pg_sys::SPI_execute_plan(self.plan.get(), values.as_mut_ptr(), nulls.as_ptr(), false, 0);
-            if status < 0 {
-                pgrx::error!("internal statement failed with SPI status {status}");
-            }
-        }
-    }
-}
-
-/// Connects to SPI for `work`. Memory that `work` allocates in the server is freed at its end.
-pub fn connected<R>(work: impl FnOnce() -> R) -> R {
-    // SAFETY: connect and finish pair up; an error in between unwinds the SPI stack with the transaction.
-    unsafe {
-        pg_sys::SPI_connect();
-        let result = work();
-        pg_sys::SPI_finish();
-        result
     }
 }

@@ -57,16 +57,6 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
-/// Bytes nobody can foresee.
-pub fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // SAFETY: writes as many bytes as there are.
-    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), N) } {
-        pgrx::error!("the server has no random numbers");
-    }
-    bytes
-}
-
 /// Runs `work` with the rights of analytics_owner, the owner of all tables, so that no row-level security applies.
 ///
 /// Not a superuser, although the functions of the extension belong to one. Should `work` raise, the end of the
@@ -110,4 +100,18 @@ pub fn with_settings<R>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -
     // SAFETY: as above.
     unsafe { pg_sys::AtEOXact_GUC(false, level) };
     result
+}
+
+/// What was written so far can be seen by what the session does next.
+pub fn end_command() {
+    // SAFETY: between commands, never in a parallel worker: callers are parallel unsafe functions.
+    unsafe { pg_sys::CommandCounterIncrement() };
+}
+
+/// Year and month of a moment in UTC; microseconds since 2000-01-01 UTC.
+pub fn month(at: i64) -> (i32, u32) {
+    const DAYS_TO_2000: i64 = 10_957;
+    let days = at.div_euclid(24 * 3_600 * 1_000_000) + DAYS_TO_2000;
+    let day = i32::try_from(days).ok().and_then(chrono::NaiveDate::from_epoch_days);
+    day.map_or((0, 0), |day| (chrono::Datelike::year(&day), chrono::Datelike::month(&day)))
 }
