@@ -397,7 +397,7 @@ $$;
 comment on function analytics_private.bury_user(uuid) is 'turns a user into a tombstone: personal data goes, references and audit stay, shared workspaces get a new owner';
 
 create or replace function analytics_private.mirror_auth_user() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' as $$
 begin
   if tg_op = 'DELETE' then
     perform analytics_private.bury_user(old.id);

@@ -754,7 +754,7 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a description has at most 5000 characters', null, '{"field": "description"}');
   end if;
   -- One at a time for a user: he owns as many as he may, and not one more.
-  perform from analytics.users u where u.id = caller for no key update;
+  update analytics.users u set updated_at = now() where u.id = caller;
   select * into verdict from analytics_private.judge('create_workspace', null);
   if verdict.code is not null then
     perform analytics_private.raise_error(verdict.code, verdict.reason, verdict.hint, verdict.details);

@@ -376,8 +376,13 @@ begin
   loop
     before := settled;
     for waiting in select e.* from analytics_private.billing_events e where e.status = 'waiting' order by e.created_at, e.event_id loop
-      select * into outcome from analytics_private.settle_billing_event(waiting);
-      settled := settled + (outcome.status <> 'waiting')::integer;
+      -- One that cannot be applied must not keep back the others.
+      begin
+        select * into outcome from analytics_private.settle_billing_event(waiting);
+        settled := settled + (outcome.status <> 'waiting')::integer;
+      exception when others then
+        update analytics_private.billing_events e set note = 'cannot be applied: ' || sqlerrm where e.event_id = waiting.event_id;
+      end;
     end loop;
     exit when settled = before;
   end loop;
@@ -387,7 +392,7 @@ $$;
 
 -- Definer: the sidecar has no right on any table.
 create or replace function analytics_private.apply_billing_event(payload json, signature text default null) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '3s' as $$
 declare
   document constant jsonb := analytics_private.parse_billing_event(coalesce(payload, 'null'));
   event analytics_private.billing_events;

@@ -143,8 +143,11 @@ $$;
 create or replace function analytics_private.heartbeat_jobs(lease_tokens uuid[], lease_seconds integer) returns setof uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update analytics_private.jobs j set lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds)
-  where j.state = 'running' and j.lease_token = any (lease_tokens) and j.lease_expires_at > clock_timestamp()
-    and lease_seconds between 1 and 86400
+  where j.id in (
+    select o.id from analytics_private.jobs o
+    where o.state = 'running' and o.lease_token = any (lease_tokens) and o.lease_expires_at > clock_timestamp()
+      and lease_seconds between 1 and 86400
+    for update skip locked)
   returning j.lease_token
 $$;
 comment on function analytics_private.heartbeat_jobs(uuid[], integer) is 'prolongs leases; returns those still held, a missing one is lost';
@@ -208,7 +211,7 @@ comment on function analytics_private.settle_failure(uuid, text, text, boolean, 
 
 create or replace function analytics_private.fail_job(
   lease_token uuid, code text, message text, permanent boolean, retry_after_seconds double precision default null
-) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   job constant analytics_private.jobs := analytics_private.held_job(fail_job.lease_token);
 begin
@@ -222,7 +225,7 @@ comment on function analytics_private.fail_job(uuid, text, text, boolean, double
   'reports a failed attempt; returns {state: queued|dead, job_id, run_at}; errors: CONFLICT (lease ended), VALIDATION_ERROR';
 
 create or replace function analytics_private.complete_job(lease_token uuid, result json) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   job constant analytics_private.jobs := analytics_private.held_job(complete_job.lease_token);
   document jsonb;

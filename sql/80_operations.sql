@@ -1,7 +1,7 @@
 -- For operators: removing a person, upkeep.
 
 create or replace function analytics_private.erase_person(username text, reason text, instagram_user_id text default null) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   verdict record;
   handle text;
@@ -153,17 +153,17 @@ begin
   -- Bounded deletes: upkeep comes every ten minutes, so a backlog shrinks step by step without a long lock.
   delete from analytics_private.raw_payloads r where r.id in (
     select o.id from analytics_private.raw_payloads o
-    where o.captured_at < now() - analytics_private.setting_interval('raw_payload_retention') order by o.captured_at limit 10000);
+    where o.captured_at < now() - analytics_private.setting_interval('raw_payload_retention') order by o.captured_at limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('raw_payloads', n);
   delete from analytics_private.jobs j where j.id in (
     select o.id from analytics_private.jobs o
-    where o.state in ('done', 'cancelled') and o.finished_at < now() - analytics_private.setting_interval('job_retention') limit 10000);
+    where o.state in ('done', 'cancelled') and o.finished_at < now() - analytics_private.setting_interval('job_retention') limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('jobs', n);
   delete from analytics.user_profile_access a where a.id in (
     select o.id from analytics.user_profile_access o
-    where o.expires_at < now() - analytics_private.setting_interval('access_retention') order by o.expires_at limit 10000);
+    where o.expires_at < now() - analytics_private.setting_interval('access_retention') order by o.expires_at limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('windows', n);
   report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000));
@@ -174,7 +174,7 @@ begin
       and not exists (select from analytics.user_profile_access a where a.profile_id = o.id)
       and not exists (select from analytics.user_favorites f where f.profile_id = o.id)
       and not exists (select from analytics.profile_posts x where x.profile_id = o.id)
-    limit 10000);
+    limit 10000 for update skip locked);
   get diagnostics n = row_count;
   return report || jsonb_build_object('unknown_profiles', n);
 end

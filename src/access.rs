@@ -33,7 +33,7 @@ fn may_read_profile(profile_id: Uuid) -> bool {
             return *known;
         }
         let verdict =
-            find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, session::statement_started()));
+            find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, caller.moment));
         if caller.windows.len() >= REMEMBERED_WINDOWS {
             caller.windows.clear();
         }

@@ -33,11 +33,11 @@ const CLAIMS: &std::ffi::CStr = c"request.jwt.claims";
 
 thread_local! {
     static USER_BY_FIREBASE: Lookup = const { Lookup::new(
-        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.statement_timestamp()) from analytics_private.user_private p join analytics.users u on u.id operator(pg_catalog.=) p.user_id where p.firebase_uid operator(pg_catalog.=) $1::pg_catalog.varchar",
+        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.clock_timestamp()) from analytics_private.user_private p join analytics.users u on u.id operator(pg_catalog.=) p.user_id where p.firebase_uid operator(pg_catalog.=) $1::pg_catalog.varchar",
         &[pg_sys::TEXTOID],
     ) };
     static USER_BY_LOGIN: Lookup = const { Lookup::new(
-        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.statement_timestamp()) from analytics_private.db_logins l join analytics.users u on u.id operator(pg_catalog.=) l.user_id where l.login operator(pg_catalog.=) $1::pg_catalog.name",
+        c"select u.id, u.status operator(pg_catalog.=) 'active' and (u.banned_until is null or u.banned_until operator(pg_catalog.<=) pg_catalog.clock_timestamp()) from analytics_private.db_logins l join analytics.users u on u.id operator(pg_catalog.=) l.user_id where l.login operator(pg_catalog.=) $1::pg_catalog.name",
         &[pg_sys::TEXTOID],
     ) };
     static WORKSPACES: Lookup = const { Lookup::new(
@@ -56,6 +56,9 @@ pub struct Caller {
     claimed: Option<Uuid>,
     /// The same, if he is active.
     pub active: Option<Uuid>,
+    /// By which windows are judged. Not when the client's statement began: a DO block that commits as it goes is one statement
+    /// for as long as it likes.
+    pub moment: i64,
     /// Answers given to policies: is the caller's window on this profile open?
     pub windows: HashMap<[u8; 16], bool>,
 }
@@ -79,6 +82,7 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 claims: claims.map(ToOwned::to_owned),
                 claimed,
                 active,
+                moment: session::now(),
                 windows: HashMap::new(),
             };
             return ask(cached.insert(caller));
@@ -114,7 +118,7 @@ fn find_user_by_id(id: Uuid) -> (Option<Uuid>, Option<Uuid>) {
     let found = USER.find([key], |[status, banned_until], _| {
         // SAFETY: status is a varchar, banned_until a timestamptz.
         let is_active = status.and_then(|datum| unsafe { <&str>::from_datum(datum, false) }) == Some("active");
-        is_active && banned_until.is_none_or(|until| until.value() as i64 <= session::statement_started())
+        is_active && banned_until.is_none_or(|until| until.value() as i64 <= session::now())
     });
     (found.map(|_| id), found.filter(|is_active| *is_active).map(|_| id))
 }

@@ -87,15 +87,19 @@ const IS_OBJECT: u32 = 0x2000_0000;
 const ENTRY_IS_END: u32 = 0x8000_0000;
 const ENTRY_TYPE: u32 = 0x7000_0000;
 
+/// Containers within containers. What was written must be readable at any depth of the stack: a bound of ours, far within
+/// max_stack_depth, and not what happens to be left of it.
+const MAX_DEPTH: usize = 256;
+
 impl<B: AsRef<[u8]>> Document for StoredJsonb<B> {
     fn write(&self, to: &mut Canonical) -> Option<()> {
         let bytes = self.0.as_ref();
         if word(bytes, 0)? & IS_SCALAR != 0 {
             // A lone value is kept as an array of one.
             let entry = word(bytes, 4)?;
-            return write_element(bytes.get(8..)?, 0, (entry & COUNT) as usize, entry, to);
+            return write_element(bytes.get(8..)?, 0, (entry & COUNT) as usize, entry, MAX_DEPTH, to);
         }
-        write_container(bytes, to)
+        write_container(bytes, MAX_DEPTH, to)
     }
 }
 
@@ -107,7 +111,8 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn write_container(bytes: &[u8], to: &mut Canonical) -> Option<()> {
+fn write_container(bytes: &[u8], depth: usize, to: &mut Canonical) -> Option<()> {
+    let depth = depth.checked_sub(1)?;
     // SAFETY: raises when too little stack is left; nothing here has a destructor that matters.
     unsafe { pg_sys::check_stack_depth() };
     let header = word(bytes, 0)?;
@@ -124,7 +129,7 @@ fn write_container(bytes: &[u8], to: &mut Canonical) -> Option<()> {
         for index in 0..count {
             let element = entry(index)?;
             let end = end_of(start, element);
-            write_element(data, start, end, element, to)?;
+            write_element(data, start, end, element, depth, to)?;
             start = end;
         }
         return Some(());
@@ -141,13 +146,13 @@ fn write_container(bytes: &[u8], to: &mut Canonical) -> Option<()> {
         key_start = key_end;
         let value = entry(count + index)?;
         let value_end = end_of(value_start, value);
-        write_element(data, value_start, value_end, value, to)?;
+        write_element(data, value_start, value_end, value, depth, to)?;
         value_start = value_end;
     }
     Some(())
 }
 
-fn write_element(data: &[u8], start: usize, end: usize, entry: u32, to: &mut Canonical) -> Option<()> {
+fn write_element(data: &[u8], start: usize, end: usize, entry: u32, depth: usize, to: &mut Canonical) -> Option<()> {
     // Numbers and containers begin at the next multiple of four.
     let aligned = start.next_multiple_of(4);
     match entry & ENTRY_TYPE {
@@ -156,7 +161,7 @@ fn write_element(data: &[u8], start: usize, end: usize, entry: u32, to: &mut Can
         0x2000_0000 => to.boolean(false),
         0x3000_0000 => to.boolean(true),
         0x4000_0000 => to.null(),
-        0x5000_0000 => write_container(data.get(aligned..end)?, to)?,
+        0x5000_0000 => write_container(data.get(aligned..end)?, depth, to)?,
         _ => return None,
     }
     Some(())
