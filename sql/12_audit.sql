@@ -522,6 +522,32 @@ Example: select coalesce(analytics.audit_checkpoint(default_workspace_id), 'noth
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Erasure and retention
 
+-- Called while the user still owns them, too: later nothing tells whose they were.
+create or replace function analytics_private.erase_workspace_names(user_id uuid, reason text) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  insert into analytics_private.audit_removals (removed_at, transaction, kind, reason)
+  values (transaction_timestamp(), pg_current_xact_id()::text, 'erasure', erase_workspace_names.reason) on conflict do nothing;
+  -- A personal workspace is made with its user's name, and may be another's by now.
+  with homes as (
+    select l.entity_id as id, p.new_values ->> 'name' as name
+    from analytics.audit_logs l join analytics.audit_personal p on p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id
+    where l.entity_type = 'workspace' and l.action = 'workspace.created' and p.new_values ->> 'owner_id' = erase_workspace_names.user_id::text
+      and l.entity_id = any (array(
+        select w.id from analytics.workspaces w where w.owner_id = erase_workspace_names.user_id
+        union select a.workspace_id from analytics.audit_logs a where a.actor_id = erase_workspace_names.user_id))
+  )
+  delete from analytics.audit_personal p using analytics.audit_logs l, homes h
+  where l.entity_type = 'workspace' and l.entity_id = h.id and h.name in (p.old_values ->> 'name', p.new_values ->> 'name')
+    and p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
+  get diagnostics n = row_count;
+  return n;
+end
+$$;
+comment on function analytics_private.erase_workspace_names(uuid, text) is 'erases the first name of the workspaces that were made for a user from the audit; returns of how many records';
+
 create or replace function analytics_private.erase_audit_personal(user_id uuid, reason text, email text default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -532,21 +558,7 @@ begin
   if user_id is null or reason is null or btrim(reason) = '' or length(reason) > 500 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'give a user and the reason in 1 to 500 characters', 'a case number, not a name: the audit keeps it');
   end if;
-  insert into analytics_private.audit_removals (removed_at, transaction, kind, reason)
-  values (transaction_timestamp(), pg_current_xact_id()::text, 'erasure', erase_audit_personal.reason) on conflict do nothing;
-  -- A personal workspace is made with its user's name, and may be another's by now.
-  with homes as (
-    select l.entity_id as id, p.new_values ->> 'name' as name
-    from analytics.audit_logs l join analytics.audit_personal p on p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id
-    where l.entity_type = 'workspace' and l.action = 'workspace.created' and p.new_values ->> 'owner_id' = erase_audit_personal.user_id::text
-      and l.entity_id = any (array(
-        select w.id from analytics.workspaces w where w.owner_id = erase_audit_personal.user_id
-        union select a.workspace_id from analytics.audit_logs a where a.actor_id = erase_audit_personal.user_id))
-  )
-  delete from analytics.audit_personal p using analytics.audit_logs l, homes h
-  where l.entity_type = 'workspace' and l.entity_id = h.id and h.name in (p.old_values ->> 'name', p.new_values ->> 'name')
-    and p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
-  get diagnostics n = row_count;
+  n := analytics_private.erase_workspace_names(user_id, reason);
   delete from analytics.audit_personal p using analytics.audit_logs l
   where (l.actor_id = erase_audit_personal.user_id
          or l.entity_type in ('user', 'user_profile', 'user_favorite') and l.entity_id = erase_audit_personal.user_id)

@@ -189,7 +189,8 @@ comment on function analytics_private.co_member_ids() is 'users who share an act
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Audit: what people edit. Records about a user carry his id, so that they can be found when he is erased.
 
-select analytics_private.audit_changes('analytics.users', 'user', workspace_column => null);
+-- Preferences may be long and say little.
+select analytics_private.audit_changes('analytics.users', 'user', workspace_column => null, masked => '{preferences,notification_preferences}');
 select analytics_private.audit_changes('analytics.user_profiles', 'user_profile', id_column => 'user_id', workspace_column => null);
 select analytics_private.audit_changes('analytics.workspaces', 'workspace', workspace_column => 'id');
 
@@ -369,6 +370,9 @@ begin
     if heir is null then
       perform analytics_private.close_workspace(owned.id);
     else
+      -- A personal workspace bears its user's name.
+      update analytics.workspaces w set name = 'Workspace', description = null, logo_url = null where w.id = owned.id and w.is_personal;
+      perform analytics_private.erase_workspace_names(dead, 'account deleted');
       perform analytics_private.set_owner(owned.id, dead, heir, 'analyst');
       perform analytics_private.write_audit('workspace.transferred', 'workspace', owned.id,
         jsonb_build_object('from', dead, 'to', heir, 'reason', 'account deleted'), owned.id);

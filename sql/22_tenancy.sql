@@ -363,7 +363,7 @@ declare
   sent record;
   made analytics.workspace_invites;
 begin
-  if address is null or length(address) > 254 or address !~ '^[^@\s[:cntrl:]<>(),;:\\"]{1,64}@[^@\s[:cntrl:]<>(),;:\\"]+\.[^@\s[:cntrl:]<>(),;:\\".]+$' then
+  if address is null or length(address) > 254 or address !~ E'^[^@\\s[:cntrl:]<>(),;:\\\\"]{1,64}@[^@\\s[:cntrl:]<>(),;:\\\\"]+\\.[^@\\s[:cntrl:]<>(),;:\\\\".]+$' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'this is no e-mail address', 'one address, like ada@example.com', '{"field": "email"}');
   end if;
   if lifetime not between interval '1 day' and interval '365 days' then
@@ -853,7 +853,9 @@ declare
     'invitations_received', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from analytics.workspace_invites i where i.email = analytics_private.verified_email()));
 begin
   for source in select p.* from analytics_private.personal_tables() p loop
-    execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1', source.relation, source.user_column)
+    -- A post that is the workspace's, which the caller has left, is not his to read on.
+    execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1%s', source.relation, source.user_column,
+      case source.part when 'posts' then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
     into rows_found using caller, source.hidden;
     answer := answer || jsonb_build_object(source.part, rows_found);
   end loop;

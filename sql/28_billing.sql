@@ -147,9 +147,10 @@ declare
 begin
   perform from analytics.workspaces w where w.id = settle_subscription.workspace_id for no key update;
   select s.* into before from analytics.subscriptions s where s.workspace_id = settle_subscription.workspace_id;
-  select s.* into best from analytics_private.billing_subscriptions s
+  -- Of several the largest: whoever pays names the workspace, so a small one of somebody else must not take the place of its own.
+  select s.* into best from analytics_private.billing_subscriptions s join analytics.plans p on p.name = s.plan_name
   where s.workspace_id = settle_subscription.workspace_id
-  order by s.status in ('trialing', 'active', 'past_due') desc, s.started_at desc, s.stripe_subscription_id desc
+  order by s.status in ('trialing', 'active', 'past_due') desc, p.price_cents desc, s.started_at desc, s.stripe_subscription_id desc
   limit 1;
   if best.stripe_subscription_id is null then
     delete from analytics.subscriptions s where s.workspace_id = settle_subscription.workspace_id;
@@ -461,8 +462,8 @@ begin
   perform analytics_private.take_lock('billing');
   insert into analytics_private.billing_links (stripe_id, workspace_id) values (link_billing_customer.stripe_customer_id, link_billing_customer.workspace_id)
   on conflict on constraint billing_links_pkey do update set workspace_id = excluded.workspace_id;
-  perform analytics_private.write_audit('billing.linked', 'workspace', link_billing_customer.workspace_id,
-    jsonb_build_object('customer', link_billing_customer.stripe_customer_id), link_billing_customer.workspace_id);
+  perform analytics_private.write_audit('billing.linked', 'workspace', link_billing_customer.workspace_id, '{}', link_billing_customer.workspace_id,
+    new_values => jsonb_build_object('customer', link_billing_customer.stripe_customer_id));
   return analytics_private.settle_waiting_billing_events();
 end
 $$;

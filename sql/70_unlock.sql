@@ -162,7 +162,7 @@ $$;
 
 -- Definer: windows, jobs and stubs are written by this function only; it checks the caller itself.
 create or replace function analytics_private.unlock_profile(username text, workspace_id uuid) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   caller constant uuid := analytics_private.require_user();
   payer uuid;
@@ -198,7 +198,7 @@ Errors: VALIDATION_ERROR (no such handle can exist), UNAUTHORIZED, PAYMENT_REQUI
 Example: select analytics.unlock_profile('@natgeo') ->> 'state'$$;
 
 create or replace function analytics_private.unlock_profiles(usernames text[], workspace_id uuid) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   caller constant uuid := analytics_private.require_user();
   payer uuid;

@@ -178,13 +178,14 @@ declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(newest_posts.page_size, 100);
   unpaid constant uuid[] := analytics_private.unpaid_profiles(caller);
+  moment constant timestamptz := analytics_private.judged_at();
   start record;
   bound timestamptz;
 begin
   if newest_posts.since is null or newest_posts.since <= interval '0' or newest_posts.since > interval '10 years' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'since is an interval up to ten years', null, '{"field": "since"}');
   end if;
-  bound := statement_timestamp() - newest_posts.since;
+  bound := moment - newest_posts.since;
   select * into start from analytics_private.decode_cursor(newest_posts.after);
   return (
     -- The page's posts are all of the profiles whose own newest post is among as many newest: one probe a window finds these.
@@ -198,7 +199,7 @@ begin
         order by x.posted_at desc, x.id desc
         limit 1
       ) n
-      where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp() and a.profile_id <> all (unpaid)
+      where a.user_id = caller and a.granted_at <= moment and a.expires_at > moment and a.profile_id <> all (unpaid)
       order by n.posted_at desc, n.id desc
       limit size + 1
     ), page as materialized (
@@ -243,6 +244,7 @@ declare
   caller constant uuid := analytics_private.require_user();
   size constant integer := analytics_private.check_page_size(search_profiles.page_size, 100);
   unpaid constant uuid[] := analytics_private.unpaid_profiles(caller);
+  moment constant timestamptz := analytics_private.judged_at();
   wish constant text := lower(btrim(coalesce(search_profiles.query, '')));
   wanted jsonb;
   known constant text[] := array['followers_min', 'followers_max', 'engagement_min', 'engagement_max', 'category', 'is_verified', 'is_business_account', 'is_private', 'favorites_only'];
@@ -277,7 +279,7 @@ begin
            case when wish = '' then 0 when p.username = wish then 2
              else @pg_trgm@.word_similarity(wish, lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, ''))) end as score
     from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id
-    where a.user_id = caller and a.granted_at <= statement_timestamp() and a.expires_at > statement_timestamp() and a.profile_id <> all (unpaid)
+    where a.user_id = caller and a.granted_at <= moment and a.expires_at > moment and a.profile_id <> all (unpaid)
       and (wish = ''
         or lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, '')) like '%' || replace(replace(replace(wish, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%'
         or wish operator(@pg_trgm@.<%) lower(coalesce(p.username, '') || ' ' || coalesce(p.full_name, ''))

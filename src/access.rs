@@ -20,7 +20,7 @@ const WINDOW: Row<2, 2> = Row {
 };
 
 /// True while the caller's window on the profile is open: `[granted_at, expires_at)`, at the time the client's statement
-/// began, so one statement sees one answer and a long transaction is closed out at its next statement.
+/// began (see `Caller::moment`), so one query sees one answer and a long transaction is closed out at its next statement.
 ///
 /// A window that this very transaction has opened does not count yet: whoever may run SQL could otherwise unlock, read and
 /// roll back, and have paid nothing.
@@ -32,8 +32,7 @@ fn may_read_profile(profile_id: Uuid) -> bool {
         if let Some(known) = caller.windows.get(&profile) {
             return *known;
         }
-        let verdict =
-            find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, caller.moment));
+        let verdict = find_window(user, profile_id).is_some_and(|(from, to)| is_open(from, to, caller.moment));
         if caller.windows.len() >= REMEMBERED_WINDOWS {
             caller.windows.clear();
         }

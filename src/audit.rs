@@ -50,7 +50,7 @@ fn moment(micros: i64) -> TimestampWithTimeZone {
 }
 
 fn unreadable() -> ! {
-    pgrx::error!("a stored document cannot be read")
+    pgrx::error!("a document is nested too deep to be audited")
 }
 
 // Writing ---------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 
 use analytics_domain::request::{Claims, Subject};
-use pgrx::datum::Uuid;
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
@@ -56,8 +56,7 @@ pub struct Caller {
     claimed: Option<Uuid>,
     /// The same, if he is active.
     pub active: Option<Uuid>,
-    /// By which windows are judged. Not when the client's statement began: a DO block that commits as it goes is one statement
-    /// for as long as it likes.
+    /// By which windows are judged: microseconds since 2000-01-01 UTC.
     pub moment: i64,
     /// Answers given to policies: is the caller's window on this profile open?
     pub windows: HashMap<[u8; 16], bool>,
@@ -82,7 +81,7 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 claims: claims.map(ToOwned::to_owned),
                 claimed,
                 active,
-                moment: session::now(),
+                moment: asked_at(),
                 windows: HashMap::new(),
             };
             return ask(cached.insert(caller));
@@ -92,6 +91,15 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
             None => unreachable!("validity was checked above"),
         }
     })
+}
+
+/// The start of the client's statement; the clock for what a statement asks later than this after its start, or a DO block
+/// could go on reading for as long as it runs.
+const STATEMENT_IS_NOW: i64 = 1_000_000;
+
+fn asked_at() -> i64 {
+    let (started, now) = (session::statement_started(), session::now());
+    if now - started > STATEMENT_IS_NOW { now } else { started }
 }
 
 fn resolve(session_user: pg_sys::Oid, claims: Option<&std::ffi::CStr>) -> (Option<Uuid>, Option<Uuid>) {
@@ -150,6 +158,14 @@ fn find_user(lookup: &Lookup, argument: Option<pg_sys::Datum>) -> (Option<Uuid>,
 #[pg_extern(stable, parallel_safe, schema = "analytics_private")]
 fn user_id() -> Option<Uuid> {
     with_caller(|caller| caller.active)
+}
+
+/// The time by which the caller's windows are judged.
+#[pg_extern(stable, parallel_safe, schema = "analytics_private")]
+fn judged_at() -> TimestampWithTimeZone {
+    let moment = with_caller(|caller| caller.moment);
+    // It came from the server's clock.
+    TimestampWithTimeZone::try_from(moment).unwrap_or_else(|_| pgrx::error!("the clock is out of range"))
 }
 
 /// The calling user whatever his status: tells "suspended" from "not signed in".

@@ -39,6 +39,12 @@ pub fn role_name(role: pg_sys::Oid) -> CString {
     }
 }
 
+/// Microseconds since 2000-01-01 UTC at which the client's statement began.
+pub fn statement_started() -> i64 {
+    // SAFETY: only reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
 /// Microseconds since 2000-01-01 UTC at which the transaction began.
 pub fn transaction_started() -> i64 {
     // SAFETY: only reads a variable of the backend.

@@ -265,6 +265,11 @@ select is((select count(*) from analytics_private.due_audit_checkpoints(1)), 1::
 select throws_ok(format('select analytics_private.note_audit_checkpoint(%L, %L, %L)', :'checkpoint', s, k), 'PT400', null, 'an unsigned checkpoint is not noted')
 from (values (repeat('00', 64), repeat('00', 32)), ('', ''), (null, null)) v (s, k);
 
+-- A document that can be written can be read, however little of the stack is left then.
+select throws_matching(format($$select analytics_private.write_audit('deep', 'test', null, (repeat('[', %1$s) || repeat(']', %1$s))::jsonb, %2$L)$$, 257, :'studio'), 'nested too deep', 'a document of 257 levels is refused');
+select lives_ok(format($$select analytics_private.write_audit('deep', 'test', null, (repeat('[', %1$s) || repeat(']', %1$s))::jsonb, %2$L)$$, 256, :'studio'), 'one of 256 is not');
+select is(analytics.verify_audit(:'studio') ->> 'ok', 'true', 'and verifies');
+
 -- Erasure --------------------------------------------------------------------------------------------------------------
 
 select count(*) as had from analytics.audit_personal p join analytics.audit_logs l on l.id = p.record_id
