@@ -20,7 +20,7 @@ const WINDOW: Row<2, 2> = Row {
 };
 
 /// True while the caller's window on the profile is open: `[granted_at, expires_at)`, at the time the client's statement
-/// began (see `Caller::moment`), so one query sees one answer and a long transaction is closed out at its next statement.
+/// began (see `Caller::moment`), so a long transaction is closed out at its next statement.
 ///
 /// A window that this very transaction has opened does not count yet: whoever may run SQL could otherwise unlock, read and
 /// roll back, and have paid nothing.

@@ -56,20 +56,26 @@ pub struct Caller {
     claimed: Option<Uuid>,
     /// The same, if he is active.
     pub active: Option<Uuid>,
-    /// By which windows are judged: microseconds since 2000-01-01 UTC.
+    /// When this was found out: microseconds since 2000-01-01 UTC.
+    asked_at: i64,
+    /// By which windows are judged.
     pub moment: i64,
     /// Answers given to policies: is the caller's window on this profile open?
     pub windows: HashMap<[u8; 16], bool>,
 }
 
-/// Runs `ask` with the caller, resolved once per snapshot: policies ask for every row.
+/// Runs `ask` with the caller, resolved once per snapshot, and again after a second: policies ask for every row.
 pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
     let key = snapshot::current();
     let session_user = session::session_user();
     let claims = session::setting(CLAIMS);
+    let now = session::now();
     CALLER.with_borrow_mut(|cached| {
         let valid = cached.as_ref().is_some_and(|caller| {
-            Some(caller.key) == key && caller.session_user == session_user && caller.claims.as_deref() == claims
+            Some(caller.key) == key
+                && now - caller.asked_at <= STATEMENT_IS_NOW
+                && caller.session_user == session_user
+                && caller.claims.as_deref() == claims
         });
         if !valid {
             // Forgotten first: should the look-up raise, no older answer may survive it.
@@ -81,7 +87,8 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 claims: claims.map(ToOwned::to_owned),
                 claimed,
                 active,
-                moment: asked_at(),
+                asked_at: now,
+                moment: judged_by(now),
                 windows: HashMap::new(),
             };
             return ask(cached.insert(caller));
@@ -93,12 +100,12 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
     })
 }
 
-/// The start of the client's statement; the clock for what a statement asks later than this after its start, or a DO block
-/// could go on reading for as long as it runs.
+/// Windows are judged by the start of the client's statement; by the clock where a statement asks later than this after its
+/// start, or a DO block could go on reading for as long as it runs.
 const STATEMENT_IS_NOW: i64 = 1_000_000;
 
-fn asked_at() -> i64 {
-    let (started, now) = (session::statement_started(), session::now());
+fn judged_by(now: i64) -> i64 {
+    let started = session::statement_started();
     if now - started > STATEMENT_IS_NOW { now } else { started }
 }
 

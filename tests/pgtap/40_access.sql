@@ -87,6 +87,22 @@ select is(pg_temp.answers(:'ada', 'select jsonb_build_object(''favourites'', cou
 select is(pg_temp.answers(:'ada', 'select analytics.unfavorite_profile(''seen'')'), 'true', 'and can be taken away after it');
 
 -- A long transaction is closed out at its next statement: this one's own end is long after the window's.
+-- A block is one statement, however long it runs.
+create function pg_temp.reads_on(profile uuid) returns boolean[] language plpgsql as $$
+declare
+  seen boolean[];
+begin
+  for look in 1..2 loop
+    seen := seen || exists (select from analytics.profiles p where p.id = profile);
+    perform pg_catalog.pg_sleep(1.2);
+  end loop;
+  return seen;
+end
+$$;
+select pg_temp.put_window(:'ada', :'seen', '-1 day', '500 milliseconds');
+select pg_temp.act_as(:'ada');
+select is(pg_temp.reads_on(:'seen'), '{t,f}', 'a window ends within a block that runs past its end');
+select pg_temp.act_as_superuser();
 select pg_temp.put_window(:'ada', :'seen', '-1 day', '50 milliseconds');
 select pg_sleep(0.1);
 select is(pg_temp.visible(:'ada', 'analytics.profiles', 'id', :'seen'), 0::bigint, 'a transaction that goes on loses access when the window ends');
