@@ -143,11 +143,8 @@ $$;
 create or replace function analytics_private.heartbeat_jobs(lease_tokens uuid[], lease_seconds integer) returns setof uuid
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update analytics_private.jobs j set lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds)
-  where j.id in (
-    select o.id from analytics_private.jobs o
-    where o.state = 'running' and o.lease_token = any (lease_tokens) and o.lease_expires_at > clock_timestamp()
-      and lease_seconds between 1 and 86400
-    for update skip locked)
+  where j.state = 'running' and j.lease_token = any (lease_tokens) and j.lease_expires_at > clock_timestamp()
+    and lease_seconds between 1 and 86400
   returning j.lease_token
 $$;
 comment on function analytics_private.heartbeat_jobs(uuid[], integer) is 'prolongs leases; returns those still held, a missing one is lost';

@@ -209,8 +209,8 @@ end
 $$;
 select pg_temp.found(format('update analytics.audit_logs set %s where id = %L', change, :'victim'), 'edited', 'an edit, ' || change, :'studio', :'victim')
 from unnest(array['action = ''x''', 'actor_id = gen_random_uuid()', 'actor_login = ''x''', 'entity_type = ''x''', 'entity_id = null', 'request_id = ''x''', 'metadata = ''{"a": 1}''', 'personal_digest = null']) change;
-select pg_temp.found(format('update analytics.audit_logs set id = gen_random_uuid() where id = %L', :'victim'), kind, 'another id', :'studio') from (values ('inserted'), ('missing')) v (kind)
-where kind = (pg_temp.after(format('update analytics.audit_logs set id = gen_random_uuid() where id = %L', :'victim'), :'studio') ->> 'kind');
+select pg_temp.found(format('update analytics.audit_logs set id = %L where id = %L', id, :'victim'), kind, 'another id', :'studio')
+from (values ('00000000-0000-0000-0000-000000000000', 'inserted'), ('ffffffff-ffff-ffff-ffff-ffffffffffff', 'missing')) v (id, kind);
 select pg_temp.found(format('update analytics.audit_logs set "timestamp" = "timestamp" + interval ''1 microsecond'' where id = %L', :'victim'), 'missing', 'another time', :'studio', :'victim');
 select pg_temp.found(format('update analytics.audit_logs set "timestamp" = "timestamp" + interval ''1 month'' where id = %L', :'victim'), 'missing', 'another month', :'studio', :'victim');
 select pg_temp.found(format('delete from analytics.audit_logs where id = %L', :'victim'), 'missing', 'a delete', :'studio', :'victim');
