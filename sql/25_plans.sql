@@ -199,19 +199,28 @@ $$;
 -- One statement takes the units or does not: whoever comes second waits for the row and is judged by what it then holds, or
 -- fails with a serialization error where its snapshot may not see that. A row whose period began later than period_start
 -- stays in force: a plan that is cancelled hands out no second quota in the same month.
-create or replace function analytics_private.charge_units(workspace_id uuid, resource text, units bigint, period_start timestamptz, refuse boolean default true) returns timestamptz
+create or replace function analytics_private.charge_units(workspace_id uuid, resource text, units bigint, period_start timestamptz default null, refuse boolean default true) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  allowed constant bigint := analytics_private.plan_limit(charge_units.workspace_id, charge_units.resource);
+  allowed bigint;
+  current_start timestamptz;
   charged timestamptz;
 begin
   if charge_units.units is null or charge_units.units < 1
      or charge_units.resource is null or charge_units.resource not in ('posts', 'profile_unlocks', 'ai_generations') then
     perform analytics_private.raise_error('INTERNAL', 'one or more units of posts, profile_unlocks or ai_generations can be taken');
   end if;
+  -- One query for what plan_limit() and counted_period() say: this runs for every unlock and every post that is scheduled.
+  select case charge_units.resource when 'posts' then p.posts_per_month when 'profile_unlocks' then p.profile_unlocks else p.ai_generations end,
+         coalesce(charge_units.period_start, greatest(analytics_private.period_start(s.anchor_at, clock_timestamp()), q.period_start))
+  into allowed, current_start
+  from (values (charge_units.workspace_id)) as w (id)
+  left join analytics.subscriptions s on s.workspace_id = w.id and s.is_in_force
+  join analytics.plans p on p.name = coalesce(s.plan_name, 'free')
+  left join analytics.quota_counters q on q.workspace_id = w.id and q.resource = charge_units.resource and charge_units.period_start is null;
   insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
-  select charge_units.workspace_id, charge_units.resource, charge_units.period_start, charge_units.units
+  select charge_units.workspace_id, charge_units.resource, current_start, charge_units.units
   where charge_units.units <= allowed is not false
   on conflict on constraint quota_counters_pkey do update set
     used = case when q.period_start < excluded.period_start then excluded.used else q.used + excluded.used end,
@@ -225,13 +234,12 @@ begin
 end
 $$;
 comment on function analytics_private.charge_units(uuid, text, bigint, timestamptz, boolean) is
-  'takes units of the period that begins then, or of a later one that is counted already; the start of the period charged. When too few are left, PAYMENT_REQUIRED, or null without refuse';
+  'takes units of the period that begins then (null: the one that runs now), or of a later one that is counted already; the start of the period charged. When too few are left, PAYMENT_REQUIRED, or null without refuse';
 
 create or replace function analytics_private.try_take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  return analytics_private.charge_units(try_take_units.workspace_id, try_take_units.resource, try_take_units.units,
-    analytics_private.counted_period(try_take_units.workspace_id, try_take_units.resource), false);
+  return analytics_private.charge_units(try_take_units.workspace_id, try_take_units.resource, try_take_units.units, refuse => false);
 end
 $$;
 comment on function analytics_private.try_take_units(uuid, text, bigint) is
@@ -240,8 +248,7 @@ comment on function analytics_private.try_take_units(uuid, text, bigint) is
 create or replace function analytics_private.take_units(workspace_id uuid, resource text, units bigint default 1) returns timestamptz
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  return analytics_private.charge_units(take_units.workspace_id, take_units.resource, take_units.units,
-    analytics_private.counted_period(take_units.workspace_id, take_units.resource));
+  return analytics_private.charge_units(take_units.workspace_id, take_units.resource, take_units.units);
 end
 $$;
 comment on function analytics_private.take_units(uuid, text, bigint) is

@@ -18,17 +18,20 @@ end
 $$;
 
 -- The row of a name, made if there is none, and the caller's window on it. Locked as the window's foreign key will lock it:
--- a row known by name alone may just be merged into its account. Null in profile_id: the person was removed on request.
+-- a row known by name alone may just be merged into its account. Null in profile_id: the person was removed on request. The
+-- two settings that every unlock needs come along, for a query less each.
 create or replace function analytics_private.unlock_target(
   caller uuid, name text, out profile_id uuid, out captured_at timestamptz, out failed_at timestamptz, out failure_code text, out failure_message text,
-  out granted_at timestamptz, out expires_at timestamptz
+  out granted_at timestamptz, out expires_at timestamptz, out access_window interval, out freshness interval
 ) language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   loop
-    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message, a.granted_at, a.expires_at
+    select p.id, p.captured_at, p.failed_at, p.failure_code, p.failure_message, a.granted_at, a.expires_at,
+      (select s.value::interval from analytics_private.settings s where s.name = 'access_window'),
+      (select s.value::interval from analytics_private.settings s where s.name = 'freshness')
     into unlock_target.profile_id, unlock_target.captured_at, unlock_target.failed_at, unlock_target.failure_code, unlock_target.failure_message,
-      unlock_target.granted_at, unlock_target.expires_at
+      unlock_target.granted_at, unlock_target.expires_at, unlock_target.access_window, unlock_target.freshness
     from analytics.profiles p left join analytics.user_profile_access a on a.user_id = caller and a.profile_id = p.id
     where p.username = name for key share of p;
     if found and unlock_target.captured_at is null then
@@ -104,7 +107,7 @@ begin
     end if;
     if payment_period is not null or credit_transaction is not null then
       insert into analytics.user_profile_access as a (id, user_id, profile_id, workspace_id, granted_at, expires_at, payment, payment_period, credit_transaction_id)
-      values (coalesce(window_id, analytics.uuidv7()), caller, profile.profile_id, payer, moment, moment + analytics_private.setting_interval('access_window'),
+      values (coalesce(window_id, analytics.uuidv7()), caller, profile.profile_id, payer, moment, moment + profile.access_window,
         payment, payment_period, credit_transaction)
       on conflict on constraint user_profile_access_once do update set
         granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id,
@@ -133,7 +136,7 @@ begin
     return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'state', 'failed', 'opened', false, 'stale', false,
       'captured_at', null, 'window', null, 'reason', failure);
   end if;
-  fresh := profile.captured_at > moment - analytics_private.setting_interval('freshness');
+  fresh := profile.captured_at > moment - profile.freshness;
   return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'reason', null,
     'state', case when profile.captured_at is null then 'pending' else 'ready' end,
     'window', jsonb_build_object('from', profile.granted_at, 'to', profile.expires_at),

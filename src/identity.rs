@@ -56,9 +56,9 @@ pub struct Caller {
     claimed: Option<Uuid>,
     /// The same, if he is active.
     pub active: Option<Uuid>,
-    /// When this was found out: microseconds since 2000-01-01 UTC.
-    asked_at: i64,
-    /// By which windows are judged.
+    /// When this was found out, in ticks.
+    found_at: i64,
+    /// By which windows are judged: microseconds since 2000-01-01 UTC.
     pub moment: i64,
     /// Answers given to policies: is the caller's window on this profile open?
     pub windows: HashMap<[u8; 16], bool>,
@@ -69,11 +69,11 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
     let key = snapshot::current();
     let session_user = session::session_user();
     let claims = session::setting(CLAIMS);
-    let now = session::now();
+    let ticks = session::ticks();
     CALLER.with_borrow_mut(|cached| {
         let valid = cached.as_ref().is_some_and(|caller| {
             Some(caller.key) == key
-                && now - caller.asked_at <= STATEMENT_IS_NOW
+                && ticks - caller.found_at <= STATEMENT_IS_NOW
                 && caller.session_user == session_user
                 && caller.claims.as_deref() == claims
         });
@@ -87,8 +87,8 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 claims: claims.map(ToOwned::to_owned),
                 claimed,
                 active,
-                asked_at: now,
-                moment: judged_by(now),
+                found_at: ticks,
+                moment: judged_by(session::now()),
                 windows: HashMap::new(),
             };
             return ask(cached.insert(caller));
