@@ -42,9 +42,12 @@ test("an answer cut in half, no JSON and a full server change nothing but the ti
 
 test("a sidecar killed in the middle of a job loses nothing, and the next one stores it once", { skip: !process.env.STATE }, async () => {
   await forget("nour.threads.example");
+  const before = await requestsFor("nour.threads.example");
   await inject({ query: "nour.threads.example", fault: "slow", delay_ms: 60_000, times: 1 });
   assert.equal((await rpc(ada.supabase, "unlock_profile", { username: "nour.threads.example" })).state, "pending");
-  await until(async () => (await jobsOf("nour.threads.example"))[0].state, (state) => state === "running");
+  // A job runs before its request has gone out; killed in between, the fault would meet the second attempt.
+  await until(() => requestsFor("nour.threads.example"), (requests) => requests > before);
+  assert.equal((await jobsOf("nour.threads.example"))[0].state, "running");
 
   const [pid] = (await readFile(`${process.env.STATE}/run/sidecar.pid`, "utf8")).split(" ");
   process.kill(Number(pid), "SIGKILL");
