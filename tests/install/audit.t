@@ -2,6 +2,9 @@
 # The chain under 64 writers with aborts and savepoints, two sealers, a killed backend and a crash of the server; then a
 # dump. Speaks TAP. On a cluster of its own, made with the programs of the server that psql finds (a superuser on this host).
 set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/install/tap.sh
+source "$here/tap.sh"
 work=$(mktemp -d /tmp/audit_tap_XXXXXX)
 bin=$(psql -qAtX -d postgres -c "select setting from pg_config where name = 'BINDIR'")
 server_user=$(stat -c %U "$(psql -qAtX -d postgres -c 'show data_directory')")
@@ -20,29 +23,6 @@ chmod 711 "$work" && chmod 700 "$work/data"
 [ "$(id -un)" = "$server_user" ] || chown "$server_user": "$work/data" "$work/run"
 as_server "$bin/initdb" --pgdata="$work/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null
 start() { server start --options="-c listen_addresses='' -c unix_socket_directories='$work/run' -p 5432 -c max_connections=100 -c max_prepared_transactions=10"; }
-
-tests=0
-ok() { # description command…
-  local description=$1
-  shift
-  tests=$((tests + 1))
-  if "$@" >"$work/said" 2>&1; then
-    printf 'ok %s - %s\n' "$tests" "$description"
-  else
-    printf 'not ok %s - %s\n' "$tests" "$description"
-    head -n 30 "$work/said" | sed 's/^/# /'
-  fi
-}
-same() { # description expected got
-  ok "$1" diff <(printf '%s\n' "$2") <(printf '%s\n' "$3")
-}
-sql() { # database statement…
-  local database=$1 statement
-  shift
-  for statement in "$@"; do
-    psql -qAtX -v ON_ERROR_STOP=1 -d "$database" -c "$statement" || return
-  done
-}
 
 ok 'a cluster starts' start
 sql postgres 'create database audit' && sql audit 'create extension analytics_ext' 'select * from analytics.install()' >/dev/null
