@@ -1,7 +1,7 @@
 -- Observed Instagram data: shared by all tenants, open to a user only while his window on the profile is open.
 --
--- Every table has the same policy, analytics_private.may_read_profile(profile_id): a Rust function with a kept plan and a
--- cache per statement, so its cost depends neither on the number of rows read nor on the number of windows of the caller.
+-- Every table has the same policy, analytics_private.may_read_profile(profile_id): a Rust function with one index probe
+-- and a cache per statement, so its cost depends neither on the number of rows read nor on the number of windows of the caller.
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- profiles

@@ -42,10 +42,13 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             let mut row = vec![pg_sys::Datum::null(); width];
             let mut nulls = vec![true; width];
             for (name, value) in self.columns.iter().zip(values) {
-                let place = usize::try_from(pg_sys::get_attnum((*table).rd_id, name.as_ptr()) - 1);
-                let (Ok(place), Some(value)) = (place, value) else { continue };
-                row[place] = value;
-                nulls[place] = false;
+                let Ok(place) = usize::try_from(pg_sys::get_attnum((*table).rd_id, name.as_ptr()) - 1) else {
+                    pgrx::error!("a column of the audit is missing");
+                };
+                if let Some(value) = value {
+                    row[place] = value;
+                    nulls[place] = false;
+                }
             }
             let tuple = pg_sys::heap_form_tuple((*table).rd_att, row.as_mut_ptr(), nulls.as_mut_ptr());
             pg_sys::CatalogTupleInsert(table, tuple);

@@ -314,6 +314,13 @@ select is((select status from analytics.users where id = :'ada')::text, 'deleted
 update auth.users set deleted_at = now() where id = :'bob';
 select is((select status from analytics.users where id = :'bob')::text, 'deleted', 'a softly deleted account is buried too');
 select is((select count(*) from analytics.audit_logs where action = 'user.deleted'), 2::bigint, 'deletions are audited');
+-- A personal workspace that passes to a member loses its user's name, in the audit too.
+select pg_temp.sign_up('silvia@example.com', 'Silvia Silent') as silvia, pg_temp.sign_up('heir@example.com') as heir \gset
+select pg_temp.personal_workspace(:'silvia') as silvias \gset
+insert into analytics.workspace_members (workspace_id, user_id, role) values (:'silvias', :'heir', 'editor');
+delete from auth.users where id = :'silvia';
+select is((select name::text from analytics.workspaces where id = :'silvias' and owner_id = :'heir'), 'Workspace', 'an inherited workspace has a name of nobody');
+select is_empty($$select t from pg_temp.contents(array(select pg_temp.tables()), '{}') t where t ~ 'Silvia Silent|silvia@'$$, 'and no table knows whose it was');
 select throws_ok(format('select analytics_private.set_user_status(%L, ''active'')', :'bob'), 'PT404', null, 'a tombstone cannot be readmitted');
 
 select * from finish();

@@ -358,6 +358,8 @@ select pg_temp.act_as(:'analyst');
 select analytics.create_workspace('Short') ->> 'workspace_id' as short \gset
 select pg_temp.act_as_superuser();
 insert into analytics.workspace_invites (workspace_id, email, role, invited_by, expires_at, revoked_at) values (:'short', 'anna@example.com', 'editor', :'analyst', now() + interval '1 day', now());
+-- What she wrote for a workspace that she has left, others may have changed since.
+insert into analytics.posts (workspace_id, created_by, name) values (:'elsewhere', :'analyst', 'left behind'), (:'short', :'analyst', 'her own');
 select pg_temp.act_as(:'analyst');
 select analytics.favorite_profile('seen', 'my own note'), analytics.search_profiles('anything') \g /dev/null
 select analytics.export_my_data() as export \gset
@@ -368,6 +370,7 @@ select is(:'export'::jsonb #>> '{favourites,0,notes}', 'my own note', 'favourite
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'searches'), '>', 0, 'searches are');
 select is(jsonb_array_length(:'export'::jsonb -> 'invitations_received'), 1, 'invitations to her address are, closed ones too');
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'windows'), '>', 0, 'windows are');
+select is(jsonb_path_query_array(:'export'::jsonb, '$.posts[*].name'), '["her own"]', 'posts are, but of workspaces she has left none');
 select cmp_ok(jsonb_array_length(:'export'::jsonb -> 'audit_records'), '>', 0, 'and what she did');
 select ok(:'export' !~ 'adam@example|olga@example|edda@example', 'but nobody else''s address');
 

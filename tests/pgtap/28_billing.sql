@@ -200,6 +200,19 @@ select is(pg_temp.as_role(r, s), '42501', format('%s: %s', r, s)) from unnest(ar
   'update analytics.subscriptions set plan_name = ''premium''', 'delete from analytics.subscription_history', 'select * from analytics_private.billing_events', 'select * from analytics_private.plan_prices']) s;
 select is(pg_temp.as_role(r, 'select analytics_private.apply_billing_event(''{}'')'), '42501', r || ' may not apply an event') from unnest(array['anon', 'authenticated']) r;
 
+-- Of two subscriptions in force the dearer counts: nobody's small one displaces a workspace's own.
+select is(pg_temp.apply('evt_own', 'customer.subscription.created', 900, pg_temp.subscription('sub_own', 'cus_own', 'active', 'price_pre', pg_temp.owned(:'eves'))), 'applied', 'a workspace pays for a large plan');
+select is(pg_temp.apply('evt_alien', 'customer.subscription.created', 901, pg_temp.subscription('sub_alien', 'cus_alien', 'active', 'price_std', pg_temp.owned(:'eves') || jsonb_build_object('created', pg_temp.at(901)))), 'applied', 'somebody else pays for a small one later');
+select is(pg_temp.state(:'eves'), 'premium active', 'and changes nothing');
+
+-- One waiting event that cannot be applied keeps nobody back.
+select is(pg_temp.apply('evt_stuck', 'checkout.session.completed', 902, jsonb_build_object('id', 'cs_stuck', 'object', 'checkout.session', 'mode', 'payment', 'customer', 'cus_stuck',
+  'payment_status', 'paid', 'metadata', jsonb_build_object('credits', '50'))), 'waiting', 'credits for nobody wait');
+select analytics_private.grant_credits(:'eves', 10, 'grant', 'checkout cs_stuck') \g /dev/null
+select lives_ok(format('select analytics_private.link_billing_customer(%L, %L)', 'cus_stuck', :'eves'), 'linking does not fail for them');
+select is((select status || ': ' || note from analytics_private.billing_events where event_id = 'evt_stuck'), 'waiting: cannot be applied: this idempotency key was used for something else', 'they say why they wait on');
+select is(pg_temp.apply('evt_after', 'customer.subscription.updated', 903, pg_temp.subscription('sub_own', 'cus_own', 'past_due', 'price_pre')), 'applied', 'others are applied');
+
 -- Deleting an account leaves its payments, without the address.
 delete from auth.users where id = :'bob';
 select is((select count(*) || ' ' || count(user_email) from analytics.subscription_history where user_id = :'bob'), (select count(*) || ' 0' from analytics.subscription_history where user_id = :'bob'), 'a deleted account''s address goes from the history');
