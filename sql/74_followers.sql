@@ -1,6 +1,14 @@
 -- Who follows: people, lists of them as they were imported, and what changed from list to list. Sets of people are stored as
 -- the bytes of analytics.follower_set (docs/follower_set.md); null is the empty set, but for keyframe.
 
+insert into analytics_private.settings (name, kind, value, minimum, maximum, description) values
+  ('follower_list_complete_permille', 'integer', '995', '1', '1000', 'a list whose source does not say whether it is complete counts as complete with this many in a thousand of those the platform claims'),
+  ('follower_page_people', 'integer', '50000', '1', '200000', 'people in one page of a follower list'),
+  ('follower_list_people', 'integer', '20000000', '1', '200000000', 'people in one follower list'),
+  ('follower_import_expiry', 'interval', '1 day', '1 minute', '365 days', 'a follower list that was begun longer ago and is not finished is dropped'),
+  ('open_follower_imports', 'integer', '20', '1', '10000', 'an account with this many follower lists under way is told RATE_LIMITED')
+on conflict (name) do nothing;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- People
 
@@ -9,10 +17,12 @@ create table if not exists analytics_private.platform_user_counters (
   workspace_id uuid not null,
   platform varchar(32) not null,
   last_number bigint not null default 0,
+  version bigint not null default 0,
   constraint platform_user_counters_pkey primary key (workspace_id, platform),
   constraint platform_user_counters_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id)
 );
 alter table analytics_private.platform_user_counters enable row level security;
+comment on column analytics_private.platform_user_counters.version is 'one more each time the lock is taken: whoever finds it as it was need not look again';
 
 -- No foreign key, check or trigger: each would cost a tenth or more of an import, and only the functions below write here.
 create table if not exists analytics.platform_users (
@@ -111,6 +121,7 @@ create table if not exists analytics_private.follower_import_pages (
   page integer not null,
   members bytea,
   gone bytea,
+  person_count bigint not null,
   removed_count bigint not null default 0,
   followed_at timestamptz[],
   constraint follower_import_pages_pkey primary key (workspace_id, import_id, page),
@@ -121,7 +132,8 @@ create table if not exists analytics_private.follower_import_pages (
 alter table analytics_private.follower_import_pages alter column members set storage external, alter column gone set storage external;
 alter table analytics_private.follower_import_pages enable row level security;
 comment on column analytics_private.follower_import_pages.gone is 'whom the source names as deactivated or deleted';
-comment on column analytics_private.follower_import_pages.removed_count is 'how many more there were who were removed on request';
+comment on column analytics_private.follower_import_pages.person_count is 'how many people the page named';
+comment on column analytics_private.follower_import_pages.removed_count is 'how many of them were removed on request, and are in neither set';
 comment on column analytics_private.follower_import_pages.followed_at is 'since when each of members follows, in their order; null where the source does not say';
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -213,3 +225,31 @@ create table if not exists analytics_private.account_documents (
 alter table analytics_private.account_documents alter column id set default analytics.uuidv7();
 alter table analytics_private.account_documents enable row level security;
 comment on column analytics_private.account_documents.digest is 'SHA-256 of the document''s text';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- People who were removed on request
+
+create or replace function analytics_private.person_hash(platform text, kind text, value text) returns bytea
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  -- Of Instagram as erase_person() knows them.
+  select analytics_private.subject_hash(case person_hash.platform when 'instagram' then kind else person_hash.platform || ' ' || kind end, value)
+$$;
+
+create or replace function analytics_private.is_removed(platform text, handle text, platform_user_id text) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return exists (select from analytics_private.erased_people e where e.subject_hash in (
+    analytics_private.person_hash(is_removed.platform, 'username', is_removed.handle), analytics_private.person_hash(is_removed.platform, 'id', is_removed.platform_user_id)));
+end
+$$;
+
+-- The caller holds the lock on erased_people: a page that is just being stored is there already, and the next meets the list.
+create or replace function analytics_private.erase_followers(platform text, handles text[], platform_user_ids text[]) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  create temporary table if not exists erased_numbers () on commit drop;
+  return n;
+end
+$$;
