@@ -142,7 +142,7 @@ begin
   select a.* into known from analytics.social_accounts a
   where a.workspace_id = place and a.platform = on_platform
     and (a.handle = asked.handles[1] or a.platform_user_id = asked.platform_user_ids[1])
-    and not (a.platform_user_id <> asked.platform_user_ids[1] and a.status = 'disconnected')
+    and (a.platform_user_id <> asked.platform_user_ids[1] and a.status = 'disconnected') is not true
   order by a.status = 'disconnected', a.platform_user_id = asked.platform_user_ids[1] desc nulls last, a.disconnected_at desc limit 1 for no key update;
   if known.status <> 'disconnected' then
     perform analytics_private.raise_error('CONFLICT', format('this account is connected already%s', case when known.handle <> asked.handles[1] then ' as ' || known.handle else '' end));
