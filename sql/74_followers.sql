@@ -40,10 +40,13 @@ create table if not exists analytics.platform_users (
   full_name varchar(500),
   profile_pic_url text,
   extra_data jsonb,
-  constraint platform_users_pkey primary key (workspace_id, platform, number)
+  -- In this order: with the platform second the planner, while the table has no statistics, takes this index for as good as the one
+  -- below when it looks for a handle, and reads all of it for each.
+  constraint platform_users_pkey primary key (workspace_id, number, platform)
 );
-create unique index if not exists platform_users_handle on analytics.platform_users (workspace_id, platform, handle) where handle is not null;
-create unique index if not exists platform_users_platform_user_id on analytics.platform_users (workspace_id, platform, platform_user_id) where platform_user_id is not null;
+-- The platform last, too: it is the same for nearly all, and would be compared at each step down.
+create unique index if not exists platform_users_handle on analytics.platform_users (workspace_id, handle, platform) where handle is not null;
+create unique index if not exists platform_users_platform_user_id on analytics.platform_users (workspace_id, platform_user_id, platform) where platform_user_id is not null;
 -- Aliases, and people who were removed on request: every comparison of lists asks for them.
 create index if not exists platform_users_nameless on analytics.platform_users (workspace_id, platform, number) where handle is null and platform_user_id is null;
 alter table analytics.platform_users enable row level security;
@@ -255,8 +258,9 @@ begin
 end
 $$;
 
--- Every look-up below is by a key, in the order of its index, which read_people() gives. The planner cannot know how many people an
--- array holds, and would scan the table where it has no statistics yet, or where a page is a good part of it: hence the settings.
+-- Every look-up below is by a key, in the order of its index, which read_people() gives. Where a page is a good part of the table, or
+-- the table has no statistics yet, the planner would rather scan it; and a plan made while it was empty must not be kept while it
+-- grows: hence the settings of these two functions.
 
 -- For people whose number is not plain, under the lock. By id first, else the present holder of the handle. Who comes with an id
 -- and a handle takes the handle, unless a list newer than this one gave it to its holder, or him another: then it is a former
@@ -266,7 +270,7 @@ create or replace function analytics_private.settle_people(
   workspace_id uuid, platform text, captured_at timestamptz, platform_user_ids text[], inout handles text[], inout numbers bigint[],
   out former_of bigint[], out former text[]
 ) language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := settle_people.workspace_id;
@@ -346,7 +350,7 @@ create or replace function analytics_private.store_people(
   import analytics_private.follower_imports, platform text, page integer, handles text[], platform_user_ids text[], followed_at timestamptz[],
   is_gone boolean[], full_names text[], profile_pic_urls text[], verified boolean[], follower_counts bigint[], extra_data text[]
 ) returns integer language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := import.workspace_id;
