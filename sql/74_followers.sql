@@ -566,6 +566,7 @@ begin
     -- Who adds an account writes the workspace's row first.
     perform from analytics.workspaces w where w.id = place.workspace_id for no key update skip locked;
     continue when not found or exists (select from analytics.social_accounts a where a.workspace_id = place.workspace_id and a.platform = place.platform);
+    perform analytics_private.lock_people(place.workspace_id, place.platform);
     delete from analytics.platform_users u using (
       select o.number from analytics.platform_users o where o.workspace_id = place.workspace_id and o.platform = place.platform limit max_people - people) old
     where u.workspace_id = place.workspace_id and u.platform = place.platform and u.number = old.number;
@@ -887,7 +888,7 @@ $$;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What clients call. Definer, these: nobody writes lists but they; each checks the caller itself.
 
-create or replace function analytics_private.own_list(import_id uuid) returns analytics_private.follower_imports
+create or replace function analytics_private.own_list(import_id uuid, minimum text) returns analytics_private.follower_imports
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   list analytics_private.follower_imports;
@@ -897,7 +898,7 @@ begin
   if not found then
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such import in your workspaces', 'begin one with analytics.begin_follower_import()');
   end if;
-  perform analytics.require_role(list.workspace_id, 'editor');
+  perform analytics.require_role(list.workspace_id, own_list.minimum);
   return list;
 end
 $$;
@@ -1003,7 +1004,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(add_follower_page.import_id);
+  list := analytics_private.own_list(add_follower_page.import_id, 'editor');
   return analytics_private.add_page(analytics_private.open_list(list.workspace_id, list.id, false), add_follower_page.page, add_follower_page.people, null, null, null);
 end
 $$;
@@ -1027,7 +1028,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(finish_follower_import.import_id);
+  list := analytics_private.own_list(finish_follower_import.import_id, 'editor');
   return analytics_private.finish_list(list.workspace_id, list.id);
 end
 $$;
@@ -1051,7 +1052,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(abandon_follower_import.import_id);
+  list := analytics_private.own_list(abandon_follower_import.import_id, 'editor');
   return analytics_private.drop_list(list.workspace_id, list.id);
 end
 $$;
@@ -1086,7 +1087,7 @@ create or replace function analytics_private.follower_import(import_id uuid) ret
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.require_user();
-  return analytics_private.begun_list(analytics_private.own_list(follower_import.import_id));
+  return analytics_private.begun_list(analytics_private.own_list(follower_import.import_id, 'analyst'));
 end
 $$;
 
@@ -1098,7 +1099,7 @@ end
 $$;
 comment on function analytics.follower_import(uuid) is
 $$how far a list is that comes in pages, to go on with it after an interruption
-Returns what begin_follower_import() returns: status is open, finished or abandoned, pages those that are there, summary what finishing answered. Needs the role editor.
+Returns what begin_follower_import() returns: status is open, finished or abandoned, pages those that are there, summary what finishing answered. Needs the role analyst.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such import in the caller's workspaces).
 Example: select analytics.follower_import('0195c3a0-0000-7000-8000-0000000000c1') ->> 'status' = 'open'$$;
 
