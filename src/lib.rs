@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod billing;
 mod engagement;
+mod follower_set;
 mod identity;
 mod ingest;
 mod install;
