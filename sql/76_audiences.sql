@@ -120,7 +120,7 @@ declare
   removed bytea[];
   alias record;
 begin
-  select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.is_complete, s.keyframe
+  select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.is_complete, s.keyframe::analytics.follower_set
   into captured_at, confirmed_at, source, completeness, is_complete, in_chain, knows_all, people
   from analytics.follower_snapshots s
   where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
@@ -136,7 +136,7 @@ begin
         and s.captured_at < audience_at.captured_at and s.in_chain and s.is_complete);
   end if;
   if people is null then
-    select s.captured_at, s.keyframe into base_at, people
+    select s.captured_at, s.keyframe::analytics.follower_set into base_at, people
     from analytics.follower_snapshots s
     where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
       and s.captured_at < audience_at.captured_at and s.in_chain and s.keyframe is not null
@@ -271,16 +271,16 @@ declare
   size constant integer := analytics_private.check_page_size(follower_changes_page.page_size, 200);
   place constant bigint[] := analytics_private.decode_place(follower_changes_page.after, 3);
   place_at constant timestamptz := analytics_private.from_microseconds(place[1]);
-  kinds constant text[] := '{new_follower,unfollower,gone,new_following,unfollowing,gone}';
+  kinds constant text[] := array['new_follower', 'unfollower', 'gone', 'new_following', 'unfollowing', 'gone'];
   alias record;
   list record;
   change record;
   first_kind integer;
-  found_lists timestamptz[] := '{}';
-  found_kinds integer[] := '{}';
-  found_numbers bigint[] := '{}';
-  found_returned boolean[] := '{}';
-  found_since timestamptz[] := '{}';
+  found_lists timestamptz[] := array[]::timestamptz[];
+  found_kinds integer[] := array[]::integer[];
+  found_numbers bigint[] := array[]::bigint[];
+  found_returned boolean[] := array[]::boolean[];
+  found_since timestamptz[] := array[]::timestamptz[];
 begin
   if follower_changes_page.change_type <> all (kinds) then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such change_type', 'new_follower, unfollower, gone, new_following and unfollowing', '{"field": "change_type"}');
@@ -430,6 +430,14 @@ declare
   came analytics.follower_set;
   went analytics.follower_set;
   finish_knows_all boolean;
+  list_count bigint;
+  people_gained analytics.follower_set;
+  people_lost analytics.follower_set;
+  people_gone analytics.follower_set;
+  passing analytics.follower_set;
+  returning_people analytics.follower_set;
+  people_found analytics.follower_set;
+  people_not_seen analytics.follower_set;
 begin
   perform analytics_private.check_period(followers_between.since, followers_between.until);
   select * into start from analytics_private.audience_at(account, followers_between.since, wanted);
@@ -439,14 +447,6 @@ begin
   end if;
   before := coalesce(start.people, nothing);
   after := finish.people;
-  start_captured_at := start.captured_at;
-  start_completeness := start.completeness;
-  start_is_complete := start.is_complete;
-  end_captured_at := finish.captured_at;
-  end_completeness := finish.completeness;
-  end_is_complete := finish.is_complete;
-  start_count := analytics.cardinality(start.people);
-  end_count := analytics.cardinality(after);
 
   select count(*) as lists, coalesce(bool_or(s.in_chain and s.is_complete), false) as any_complete,
     sum(coalesce(octet_length(s.gained), 0) + coalesce(octet_length(s.found), 0) + coalesce(octet_length(s.lost), 0) + coalesce(octet_length(s.gone), 0)) as bytes
@@ -454,12 +454,14 @@ begin
   from analytics.follower_snapshots s
   where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C"
     and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
-  lists := between_them.lists;
-  if lists = 0 then
+  if between_them.lists = 0 then
     -- Both ends are one list: what happened is unknown.
-    return next;
+    return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, 0::bigint,
+      analytics.cardinality(start.people), analytics.cardinality(after), null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
+      null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set;
     return;
   end if;
+  list_count := between_them.lists;
   perform analytics_private.check_set_bytes(between_them.bytes, 'ask for a shorter time');
   finish_knows_all := case when finish.in_chain then between_them.any_complete else finish.is_complete end;
 
@@ -497,25 +499,25 @@ begin
   known_before := analytics.set_union(before, ever_found);
   came := analytics.set_difference(after, before);
   if start.knows_all then
-    gained := came;
-    found := nothing;
+    people_gained := came;
+    people_found := nothing;
   else
-    gained := analytics.set_difference(analytics.set_intersect(came, ever_gained), ever_found);
-    found := analytics.set_difference(came, gained);
+    people_gained := analytics.set_difference(analytics.set_intersect(came, ever_gained), ever_found);
+    people_found := analytics.set_difference(came, people_gained);
   end if;
   -- There at the start, or found later, and not there at the end.
   went := analytics.set_difference(analytics.set_union(before, analytics.set_intersect(ever_found, analytics.set_union(last_lost, last_gone))), after);
-  gone := analytics.set_intersect(went, last_gone);
-  went := analytics.set_difference(went, gone);
+  people_gone := analytics.set_intersect(went, last_gone);
+  went := analytics.set_difference(went, people_gone);
   if finish_knows_all then
-    lost := went;
-    not_seen := nothing;
+    people_lost := went;
+    people_not_seen := nothing;
   else
-    lost := analytics.set_intersect(went, last_lost);
-    not_seen := analytics.set_difference(went, lost);
+    people_lost := analytics.set_intersect(went, last_lost);
+    people_not_seen := analytics.set_difference(went, people_lost);
   end if;
-  came_and_left := analytics.set_difference(analytics.set_difference(ever_gained, known_before), after);
-  left_and_returned := analytics.set_intersect(analytics.set_intersect(known_before, after), ever_left);
+  passing := analytics.set_difference(analytics.set_difference(ever_gained, known_before), after);
+  returning_people := analytics.set_intersect(analytics.set_intersect(known_before, after), ever_left);
 
   -- Lists that came late have no changes of their own, but say who was there in between and who was not.
   select analytics.union_agg(l.people) as seen,
@@ -527,20 +529,16 @@ begin
         where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C" and not s.in_chain
           and s.captured_at > start.captured_at and s.captured_at < finish.captured_at) l (is_complete, people);
   if between_them.missed is not null then
-    left_and_returned := analytics.set_union(left_and_returned, between_them.missed);
+    returning_people := analytics.set_union(returning_people, between_them.missed);
   end if;
   if between_them.seen is not null and start.knows_all and finish_knows_all then
-    came_and_left := analytics.set_union(came_and_left, analytics.set_difference(analytics.set_difference(between_them.seen, known_before), after));
+    passing := analytics.set_union(passing, analytics.set_difference(analytics.set_difference(between_them.seen, known_before), after));
   end if;
 
-  gained_count := analytics.cardinality(gained);
-  lost_count := analytics.cardinality(lost);
-  gone_count := analytics.cardinality(gone);
-  came_and_left_count := analytics.cardinality(came_and_left);
-  left_and_returned_count := analytics.cardinality(left_and_returned);
-  found_count := analytics.cardinality(found);
-  not_seen_count := analytics.cardinality(not_seen);
-  return next;
+  return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, list_count,
+    analytics.cardinality(start.people), analytics.cardinality(after), analytics.cardinality(people_gained), analytics.cardinality(people_lost), analytics.cardinality(people_gone),
+    analytics.cardinality(passing), analytics.cardinality(returning_people), analytics.cardinality(people_found), analytics.cardinality(people_not_seen),
+    people_gained, people_lost, people_gone, passing, returning_people, people_found, people_not_seen;
 end
 $$;
 comment on function analytics.followers_between(uuid, timestamptz, timestamptz, text) is
@@ -555,21 +553,21 @@ Example: select gained_count from analytics.followers_between('0195c3a0-0000-700
 create or replace function analytics_private.find_person(account analytics.social_accounts, name text) returns bigint[]
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  id constant text := btrim(name);
-  handle constant text := lower(ltrim(id, '@'));
+  wanted_id constant text := btrim(name);
+  wanted_handle constant text := lower(ltrim(wanted_id, '@'));
   person bigint;
 begin
   select coalesce(u.alias_of, u.number) into person from analytics.platform_users u
-  where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.platform_user_id = find_person.id collate "C";
+  where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.platform_user_id = wanted_id collate "C";
   if person is null then
     select coalesce(u.alias_of, u.number) into person from analytics.platform_users u
-    where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.handle = find_person.handle collate "C";
+    where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.handle = wanted_handle collate "C";
   end if;
   if person is null then
     select coalesce(u.alias_of, u.number) into person
     from analytics.platform_user_handles h
       join analytics.platform_users u on u.workspace_id = h.workspace_id and u.platform = h.platform and u.number = h.number
-    where h.workspace_id = account.workspace_id and h.platform = account.platform collate "C" and h.handle = find_person.handle collate "C"
+    where h.workspace_id = account.workspace_id and h.platform = account.platform collate "C" and h.handle = wanted_handle collate "C"
     order by h.seen_until desc limit 1;
   end if;
   return (select array_agg(n) from (
@@ -667,7 +665,7 @@ returns table (
 declare
   account constant analytics.social_accounts := analytics_private.audience_account(retention.account_id);
   nothing constant bytea := '{}'::analytics.follower_set::bytea;
-  ages constant integer[] := '{7,30,60,90}';
+  ages constant integer[] := array[7, 30, 60, 90];
   today constant integer := (statement_timestamp() at time zone 'UTC')::date - date '2000-01-01';
   alias record;
   bytes bigint;
@@ -755,7 +753,7 @@ begin
     for i in 1..steps loop
       continue when step_bucket[i] <> bucket_number or step_came[i] = nothing;
       came := came + analytics.cardinality(step_came[i]::analytics.follower_set);
-      alive := step_stayed[i];
+      alive := step_stayed[i]::analytics.follower_set;
       age := 1;
       for j in i + 1..steps + 1 loop
         -- All ages that are judged before this step; after the last one, all that are left.
@@ -889,16 +887,16 @@ create or replace function analytics.audience_overlap(account_ids uuid[], moment
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   audiences record;
-  once analytics.follower_set[] := '{}';
-  twice analytics.follower_set[] := '{}';
+  once analytics.follower_set[] := array[]::analytics.follower_set[];
+  twice analytics.follower_set[] := array[]::analytics.follower_set[];
   platforms text[];
   p integer;
   shared bigint;
   reach bigint;
   shared_total bigint;
   sum_total bigint := 0;
-  accounts jsonb := '[]';
-  pairs jsonb := '[]';
+  accounts jsonb := jsonb_build_array();
+  pairs jsonb := jsonb_build_array();
   exclusive bigint;
 begin
   select array_agg(a.account_id order by a.place) as ids, array_agg(a.platform order by a.place) as platforms, array_agg(a.handle order by a.place) as handles,
