@@ -185,33 +185,32 @@ comment on function analytics_private.people_page(analytics.social_accounts, ana
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Changes, one row each, from the sets that are stored
 
--- The people of one set of a list. opposite: those who came, where these left, and the other way round; who is in both by his
--- two numbers only changed his name. The planner is told of few rows, so that it looks each person up by his number: the people of a
--- workspace are far more than those who changed.
+-- The people of one of the sets of a list. Who is in both gained and lost by his two numbers only changed his name. The planner
+-- is told of few rows, so that it looks each person up by his number: the people of a workspace are far more than those who changed.
 create or replace function analytics_private.changed_people(
-  people bytea, opposite bytea, returned bytea, followed_at timestamptz[], from_numbers bigint[], to_numbers bigint[], beyond bigint default null, max_count bigint default null
+  people bytea, gained bytea, lost bytea, returned bytea, followed_at timestamptz[], from_numbers bigint[], to_numbers bigint[], beyond bigint default null, max_count bigint default null
 ) returns table (number bigint, has_returned boolean, since timestamptz)
 language plpgsql stable rows 50 set search_path = pg_catalog, pg_temp as $$
 declare
   aliases analytics.follower_set;
-  others analytics.follower_set;
+  renamed analytics.follower_set;
 begin
   if from_numbers is not null then
     aliases := from_numbers::analytics.follower_set;
-    if not (analytics.set_overlaps(people::analytics.follower_set, aliases)
-            or opposite is not null and analytics.set_overlaps(opposite::analytics.follower_set, aliases)) then
-      aliases := null;
+    if analytics.set_overlaps(gained::analytics.follower_set, aliases) or analytics.set_overlaps(lost::analytics.follower_set, aliases)
+       or analytics.set_overlaps(people::analytics.follower_set, aliases) then
+      renamed := coalesce(analytics.set_intersect(analytics_private.remap(gained::analytics.follower_set, from_numbers, to_numbers),
+        analytics_private.remap(lost::analytics.follower_set, from_numbers, to_numbers)), '{}'::analytics.follower_set);
     end if;
   end if;
-  if aliases is not null then
-    others := analytics_private.remap(coalesce(opposite, '{}'::analytics.follower_set::bytea)::analytics.follower_set, from_numbers, to_numbers);
+  if renamed is not null then
     return query
       select p.person, bool_or(p.has_returned), min(p.since)
       from (select coalesce(a.person, m.number) as person, changed_people.followed_at[m.place] as since,
               changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, m.number) as has_returned
             from analytics.members(changed_people.people::analytics.follower_set) with ordinality m (number, place)
               left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on a.number = m.number) p
-      where not analytics.contains(others, p.person) and (changed_people.beyond is null or p.person > changed_people.beyond)
+      where not analytics.contains(renamed, p.person) and (changed_people.beyond is null or p.person > changed_people.beyond)
       group by p.person order by p.person limit changed_people.max_count;
   elsif followed_at is not null then
     return query
@@ -229,7 +228,7 @@ begin
   end if;
 end
 $$;
-comment on function analytics_private.changed_people(bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
+comment on function analytics_private.changed_people(bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
   'the numbers of a stored set, ascending, after one of them; each person by the number of his that is valid now';
 
 create or replace view analytics.follower_changes with (security_invoker = true) as
@@ -243,14 +242,14 @@ from analytics.social_accounts a
   join analytics.follower_snapshots s on s.workspace_id = a.workspace_id and s.social_account_id = a.id
     and s.in_chain and (s.gained is not null or s.lost is not null or s.gone is not null)
   cross join lateral (
-    select v.kind, v.change_type, v.people, v.opposite, v.returned, v.followed_at, uuid_send(s.social_account_id) || timestamptz_send(s.captured_at) || int4send(v.kind) as key
+    select v.kind, v.change_type, v.people, v.returned, v.followed_at, uuid_send(s.social_account_id) || timestamptz_send(s.captured_at) || int4send(v.kind) as key
     from (values
-      (case s.relation when 'followers' then 1 else 4 end, case s.relation when 'followers' then 'new_follower' else 'new_following' end, s.gained, s.lost, s.returned, s.followed_at),
-      (case s.relation when 'followers' then 2 else 5 end, case s.relation when 'followers' then 'unfollower' else 'unfollowing' end, s.lost, s.gained, null, null),
-      (case s.relation when 'followers' then 3 else 6 end, 'gone', s.gone, null, null, null)) v (kind, change_type, people, opposite, returned, followed_at)
+      (case s.relation when 'followers' then 1 else 4 end, case s.relation when 'followers' then 'new_follower' else 'new_following' end, s.gained, s.returned, s.followed_at),
+      (case s.relation when 'followers' then 2 else 5 end, case s.relation when 'followers' then 'unfollower' else 'unfollowing' end, s.lost, null, null),
+      (case s.relation when 'followers' then 3 else 6 end, 'gone', s.gone, null, null)) v (kind, change_type, people, returned, followed_at)
     where v.people is not null) k
-  cross join lateral analytics_private.changed_people(k.people, k.opposite, k.returned, k.followed_at, x.numbers, x.people) c
-  left join analytics.platform_users u on u.workspace_id = s.workspace_id and u.platform = a.platform collate "C" and u.number = c.number;
+  cross join lateral analytics_private.changed_people(k.people, s.gained, s.lost, k.returned, k.followed_at, x.numbers, x.people) c
+  left join analytics.platform_users u on u.workspace_id = a.workspace_id and u.platform = a.platform collate "C" and u.number = c.number;
 comment on view analytics.follower_changes is
   'who came and who went, one row for each change that a list showed. Filter by social_account_id and timestamp: a year of a large account has millions of rows';
 comment on column analytics.follower_changes.id is 'derived from account, list, kind and person: the same at every reading';
@@ -301,9 +300,8 @@ begin
       continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2];
       for change in
         select c.number, c.has_returned, c.since
-        from (values (0, list.gained, list.lost, list.returned, list.followed_at), (1, list.lost, list.gained, null, null), (2, list.gone, null, null, null))
-            v (kind, people, opposite, returned, followed_at)
-          cross join lateral analytics_private.changed_people(v.people, v.opposite, v.returned, v.followed_at, alias.numbers, alias.people,
+        from (values (0, list.gained, list.returned, list.followed_at), (1, list.lost, null, null), (2, list.gone, null, null)) v (kind, people, returned, followed_at)
+          cross join lateral analytics_private.changed_people(v.people, list.gained, list.lost, v.returned, v.followed_at, alias.numbers, alias.people,
             case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(found_numbers)) c
         where v.kind = which - first_kind and v.people is not null
       loop
