@@ -8,6 +8,7 @@ mod audit;
 mod billing;
 mod engagement;
 mod follower_set;
+mod followers;
 mod identity;
 mod ingest;
 mod install;

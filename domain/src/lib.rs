@@ -16,6 +16,8 @@ pub mod engagement;
 pub mod erasure;
 /// Compressed sets of followers.
 pub mod follower_set;
+/// Lists of followers as they come from anywhere.
+pub mod followers;
 /// Time-ordered identifiers.
 pub mod identifiers;
 /// A creator's weight in one number.
