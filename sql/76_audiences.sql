@@ -81,30 +81,12 @@ $$;
 
 create or replace function analytics_private.audience_account(account_id uuid) returns analytics.social_accounts
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-declare
-  account analytics.social_accounts;
 begin
   perform analytics_private.require_user();
-  select a.* into account from analytics.social_accounts a where a.id = audience_account.account_id;
-  if not found then
-    -- The same answer for an account that does not exist and for one of other people.
-    perform analytics_private.raise_error('NOT_FOUND', 'there is no such account among yours', 'select id, platform, handle from analytics.social_accounts', '{"field": "account_id"}');
-  end if;
-  return account;
+  return analytics_private.own_account(audience_account.account_id, 'analyst');
 end
 $$;
 comment on function analytics_private.audience_account(uuid) is 'an account of the caller''s workspaces; errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND';
-
-create or replace function analytics_private.aliases(workspace_id uuid, platform text, out numbers bigint[], out people bigint[])
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
-begin
-  select array_agg(u.number order by u.number), array_agg(u.alias_of order by u.number) into numbers, people
-  from analytics.platform_users u
-  where u.workspace_id = aliases.workspace_id and u.platform = aliases.platform collate "C"
-    and u.handle is null and u.platform_user_id is null and u.alias_of is not null;
-end
-$$;
-comment on function analytics_private.aliases(uuid, text) is 'numbers that turned out to be somebody else''s, and whose; both null when there are none';
 
 -- The newest list at a moment, and who was believed to be there after it. knows_all: whoever is not among people was not there,
 -- as some complete list says; otherwise he may have been.
@@ -114,46 +96,43 @@ create or replace function analytics_private.audience_at(
   out knows_all boolean, out people analytics.follower_set
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
-  nothing constant bytea := '{}'::analytics.follower_set::bytea;
-  base_at timestamptz;
-  added bytea[];
-  removed bytea[];
+  at constant timestamptz := coalesce(audience_at.moment, 'infinity');
+  list record;
+  confirmed record;
   alias record;
 begin
-  select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.is_complete, s.keyframe::analytics.follower_set
-  into captured_at, confirmed_at, source, completeness, is_complete, in_chain, knows_all, people
+  select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.keyframe into list
   from analytics.follower_snapshots s
-  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
-    and s.captured_at <= coalesce(audience_at.moment, 'infinity')
+  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation and s.captured_at <= at
   order by s.captured_at desc limit 1;
   if not found then
     return;
   end if;
-  if not knows_all and in_chain then
-    knows_all := exists (
-      select from analytics.follower_snapshots s
-      where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
-        and s.captured_at < audience_at.captured_at and s.in_chain and s.is_complete);
-  end if;
-  if people is null then
-    select s.captured_at, s.keyframe::analytics.follower_set into base_at, people
+  if not list.in_chain then
+    -- A list that came late does not stand against an earlier one that was captured once more after it.
+    select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.keyframe into confirmed
     from analytics.follower_snapshots s
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
-      and s.captured_at < audience_at.captured_at and s.in_chain and s.keyframe is not null
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation and s.captured_at < list.captured_at and s.in_chain
     order by s.captured_at desc limit 1;
-    -- No order matters within a list: nobody is in two of its sets.
-    select array_agg(coalesce(d.added, nothing) order by s.captured_at, d.step), array_agg(coalesce(d.removed, nothing) order by s.captured_at, d.step)
-    into added, removed
-    from analytics.follower_snapshots s cross join lateral (values (1, s.gained, s.lost), (2, s.found, s.gone)) d (step, added, removed)
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation collate "C"
-      and s.captured_at > base_at and s.captured_at <= audience_at.captured_at and s.in_chain and (d.added is not null or d.removed is not null);
-    if added is not null then
-      people := analytics_private.replay_deltas(people, added, removed);
+    if confirmed.confirmed_at > list.captured_at and confirmed.confirmed_at <= at then
+      list := confirmed;
     end if;
   end if;
+  captured_at := list.captured_at;
+  confirmed_at := list.confirmed_at;
+  source := list.source;
+  completeness := list.completeness;
+  is_complete := list.is_complete;
+  in_chain := list.in_chain;
+  knows_all := list.is_complete or list.in_chain and exists (
+    select from analytics.follower_snapshots s
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation
+      and s.captured_at < list.captured_at and s.in_chain and s.is_complete);
+  people := case when list.in_chain then analytics_private.believed_set(account.workspace_id, account.id, audience_at.relation, list.captured_at)
+                 else list.keyframe::analytics.follower_set end;
   select * into alias from analytics_private.aliases(account.workspace_id, account.platform);
-  if alias.numbers is not null then
-    people := analytics_private.remap(people, alias.numbers, alias.people);
+  if alias.from_numbers <> '{}' then
+    people := analytics_private.remap(people, alias.from_numbers, alias.to_numbers);
   end if;
 end
 $$;
@@ -161,10 +140,12 @@ comment on function analytics_private.audience_at(analytics.social_accounts, tim
 
 -- People as a page shows them.
 create or replace function analytics_private.person_json(person analytics.platform_users) returns jsonb
-language sql stable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select jsonb_build_object('user_id', coalesce(person.platform_user_id, person.handle), 'username', person.handle, 'full_name', person.full_name,
+language plpgsql stable parallel safe set search_path = pg_catalog, pg_temp as $$
+begin
+  return jsonb_build_object('user_id', coalesce(person.platform_user_id, person.handle), 'username', person.handle, 'full_name', person.full_name,
     'profile_pic_url', person.profile_pic_url, 'verified', person.is_verified, 'follower_count', person.follower_count,
-    'details_at', person.details_at, 'extra_data', coalesce(person.extra_data, '{}'))
+    'details_at', person.details_at, 'extra_data', coalesce(person.extra_data, '{}'));
+end
 $$;
 
 create or replace function analytics_private.people_page(account analytics.social_accounts, people analytics.follower_set, beyond bigint, size integer, out items jsonb, out last_number bigint)
@@ -177,7 +158,7 @@ begin
     case when count(*) > size then max(p.number) filter (where p.position = size) end
   into items, last_number
   from page p left join analytics.platform_users u
-    on u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.number = p.number;
+    on u.workspace_id = account.workspace_id and u.platform = account.platform and u.number = p.number;
 end
 $$;
 comment on function analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer) is 'the next people of a set after a number; last_number is null when there are no more';
@@ -185,17 +166,24 @@ comment on function analytics_private.people_page(analytics.social_accounts, ana
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Changes, one row each, from the sets that are stored
 
--- The people of one of the sets of a list. Who is in both gained and lost by his two numbers only changed his name. The planner
--- is told of few rows, so that it looks each person up by his number: the people of a workspace are far more than those who changed.
+-- The people of one of the sets of a list. Who is in both gained and lost by his two numbers only changed his name.
+--
+-- They are looked up by their numbers, all of a set at once: here and not by a join, because the planner cannot know how many a
+-- set holds, and would read all people of the workspace, which are far more, or keep what is never asked for again.
 create or replace function analytics_private.changed_people(
-  people bytea, gained bytea, lost bytea, returned bytea, followed_at timestamptz[], from_numbers bigint[], to_numbers bigint[], beyond bigint default null, max_count bigint default null
-) returns table (number bigint, has_returned boolean, since timestamptz)
-language plpgsql stable rows 50 set search_path = pg_catalog, pg_temp as $$
+  workspace_id uuid, platform text, people bytea, gained bytea, lost bytea, returned bytea, followed_at timestamptz[], from_numbers bigint[], to_numbers bigint[],
+  beyond bigint default null, max_count bigint default null
+) returns table (
+  number bigint, user_id text, username text, full_name text, profile_pic_url text, verified boolean, follower_count bigint, details_at timestamptz, extra_data jsonb,
+  has_returned boolean, since timestamptz
+) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off as $$
 declare
   aliases analytics.follower_set;
   renamed analytics.follower_set;
+  numbers bigint[];
+  times timestamptz[];
 begin
-  if from_numbers is not null then
+  if from_numbers <> '{}' then
     aliases := from_numbers::analytics.follower_set;
     if analytics.set_overlaps(gained::analytics.follower_set, aliases) or analytics.set_overlaps(lost::analytics.follower_set, aliases)
        or analytics.set_overlaps(people::analytics.follower_set, aliases) then
@@ -203,40 +191,43 @@ begin
         analytics_private.remap(lost::analytics.follower_set, from_numbers, to_numbers)), '{}'::analytics.follower_set);
     end if;
   end if;
-  if renamed is not null then
+  if renamed is null and followed_at is null then
+    numbers := case when beyond is null and max_count is null then people::analytics.follower_set::bigint[]
+                    else array(select m from analytics.members(changed_people.people::analytics.follower_set, changed_people.beyond, changed_people.max_count) m) end;
+  else
+    select array_agg(p.number order by p.number), array_agg(p.since order by p.number) into numbers, times
+    from (select coalesce(a.person, m.number), min(changed_people.followed_at[m.place])
+          from analytics.members(changed_people.people::analytics.follower_set) with ordinality m (number, place)
+            left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on renamed is not null and a.number = m.number
+          where (changed_people.beyond is null or coalesce(a.person, m.number) > changed_people.beyond)
+            and (renamed is null or not analytics.contains(renamed, coalesce(a.person, m.number)))
+          group by 1 order by 1 limit changed_people.max_count) p (number, since);
+    if renamed is not null and returned is not null then
+      returned := analytics_private.remap(returned::analytics.follower_set, from_numbers, to_numbers)::bytea;
+    end if;
+  end if;
+  if times is null then
     return query
-      select p.person, bool_or(p.has_returned), min(p.since)
-      from (select coalesce(a.person, m.number) as person, changed_people.followed_at[m.place] as since,
-              changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, m.number) as has_returned
-            from analytics.members(changed_people.people::analytics.follower_set) with ordinality m (number, place)
-              left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on a.number = m.number) p
-      where not analytics.contains(renamed, p.person) and (changed_people.beyond is null or p.person > changed_people.beyond)
-      group by p.person order by p.person limit changed_people.max_count;
-  elsif followed_at is not null then
-    return query
-      select m.number, changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, m.number), changed_people.followed_at[m.place]
-      from analytics.members(changed_people.people::analytics.follower_set) with ordinality m (number, place)
-      where changed_people.beyond is null or m.number > changed_people.beyond
-      order by m.number limit changed_people.max_count;
-  elsif returned is not null then
-    return query
-      select m.number, analytics.contains(changed_people.returned::analytics.follower_set, m.number), null::timestamptz
-      from analytics.members(changed_people.people::analytics.follower_set, changed_people.beyond, changed_people.max_count) m (number);
+      select u.number, coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
+        changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, u.number), null::timestamptz
+      from analytics.platform_users u
+      where u.workspace_id = changed_people.workspace_id and u.platform = changed_people.platform and u.number = any (numbers);
   else
     return query
-      select m.number, false, null::timestamptz from analytics.members(changed_people.people::analytics.follower_set, changed_people.beyond, changed_people.max_count) m (number);
+      select u.number, coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
+        changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, u.number), n.since
+      from analytics.platform_users u join unnest(numbers, times) n (number, since) on n.number = u.number
+      where u.workspace_id = changed_people.workspace_id and u.platform = changed_people.platform and u.number = any (numbers);
   end if;
 end
 $$;
-comment on function analytics_private.changed_people(bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
-  'the numbers of a stored set, ascending, after one of them; each person by the number of his that is valid now';
+comment on function analytics_private.changed_people(uuid, text, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
+  'the people of a stored set, in no order; at most max_count of those whose numbers are beyond one. Each is shown once, by the number of his that is valid now';
 
 create or replace view analytics.follower_changes with (security_invoker = true) as
 select encode(set_byte(set_byte(substr(sha256(k.key || int8send(c.number)), 1, 16), 6, 128), 8, 128), 'hex')::uuid as id,
-  s.workspace_id, s.social_account_id, s.relation::text as relation, k.change_type,
-  coalesce(u.platform_user_id, u.handle)::text as user_id, u.handle::text as username, s.captured_at as "timestamp",
-  u.profile_pic_url, u.is_verified as verified, u.follower_count, coalesce(u.extra_data, '{}') as extra_data,
-  case when k.kind in (1, 4) then c.has_returned end as returned, c.since as followed_at
+  s.workspace_id, s.social_account_id, s.relation::text as relation, k.change_type, c.user_id, c.username, s.captured_at as "timestamp",
+  c.profile_pic_url, c.verified, c.follower_count, c.extra_data, case when k.kind in (1, 4) then c.has_returned end as returned, c.since as followed_at
 from analytics.social_accounts a
   cross join lateral analytics_private.aliases(a.workspace_id, a.platform::text) x
   join analytics.follower_snapshots s on s.workspace_id = a.workspace_id and s.social_account_id = a.id
@@ -248,8 +239,7 @@ from analytics.social_accounts a
       (case s.relation when 'followers' then 2 else 5 end, case s.relation when 'followers' then 'unfollower' else 'unfollowing' end, s.lost, null, null),
       (case s.relation when 'followers' then 3 else 6 end, 'gone', s.gone, null, null)) v (kind, change_type, people, returned, followed_at)
     where v.people is not null) k
-  cross join lateral analytics_private.changed_people(k.people, s.gained, s.lost, k.returned, k.followed_at, x.numbers, x.people) c
-  left join analytics.platform_users u on u.workspace_id = a.workspace_id and u.platform = a.platform collate "C" and u.number = c.number;
+  cross join lateral analytics_private.changed_people(s.workspace_id, a.platform::text, k.people, s.gained, s.lost, k.returned, k.followed_at, x.from_numbers, x.to_numbers) c;
 comment on view analytics.follower_changes is
   'who came and who went, one row for each change that a list showed. Filter by social_account_id and timestamp: a year of a large account has millions of rows';
 comment on column analytics.follower_changes.id is 'derived from account, list, kind and person: the same at every reading';
@@ -275,11 +265,9 @@ declare
   list record;
   change record;
   first_kind integer;
-  found_lists timestamptz[] := array[]::timestamptz[];
-  found_kinds integer[] := array[]::integer[];
-  found_numbers bigint[] := array[]::bigint[];
-  found_returned boolean[] := array[]::boolean[];
-  found_since timestamptz[] := array[]::timestamptz[];
+  items jsonb[] := array[]::jsonb[];
+  last_place bigint[];
+  more boolean := false;
 begin
   if follower_changes_page.change_type <> all (kinds) then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such change_type', 'new_follower, unfollower, gone, new_following and unfollowing', '{"field": "change_type"}');
@@ -299,32 +287,28 @@ begin
     for which in first_kind..first_kind + 2 loop
       continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2];
       for change in
-        select c.number, c.has_returned, c.since
+        select c.*, v.kind
         from (values (0, list.gained, list.returned, list.followed_at), (1, list.lost, null, null), (2, list.gone, null, null)) v (kind, people, returned, followed_at)
-          cross join lateral analytics_private.changed_people(v.people, list.gained, list.lost, v.returned, v.followed_at, alias.numbers, alias.people,
-            case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(found_numbers)) c
+          cross join lateral analytics_private.changed_people(account.workspace_id, account.platform, v.people, list.gained, list.lost, v.returned, v.followed_at,
+            alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c
         where v.kind = which - first_kind and v.people is not null
+        order by c.number
       loop
-        found_lists := found_lists || list.captured_at;
-        found_kinds := found_kinds || which;
-        found_numbers := found_numbers || change.number;
-        found_returned := found_returned || case when which in (1, 4) then change.has_returned end;
-        found_since := found_since || change.since;
+        if cardinality(items) = size then
+          more := true;
+          exit lists;
+        end if;
+        items := items || jsonb_build_object(
+          'id', encode(set_byte(set_byte(substr(sha256(uuid_send(account.id) || timestamptz_send(list.captured_at) || int4send(which) || int8send(change.number)), 1, 16), 6, 128), 8, 128), 'hex')::uuid,
+          'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
+          'user_id', change.user_id, 'username', change.username, 'full_name', change.full_name, 'profile_pic_url', change.profile_pic_url, 'verified', change.verified,
+          'follower_count', change.follower_count, 'details_at', change.details_at, 'extra_data', change.extra_data,
+          'returned', case when which in (1, 4) then change.has_returned end, 'followed_at', change.since);
+        last_place := array[analytics_private.to_microseconds(list.captured_at), which, change.number];
       end loop;
-      exit lists when cardinality(found_numbers) > size;
     end loop;
   end loop;
-  return (
-    select jsonb_build_object(
-      'items', coalesce(jsonb_agg(jsonb_build_object(
-          'id', encode(set_byte(set_byte(substr(sha256(uuid_send(account.id) || timestamptz_send(f.captured_at) || int4send(f.kind) || int8send(f.number)), 1, 16), 6, 128), 8, 128), 'hex')::uuid,
-          'social_account_id', account.id, 'relation', case when f.kind <= 3 then 'followers' else 'following' end, 'change_type', kinds[f.kind],
-          'timestamp', f.captured_at, 'returned', f.has_returned, 'followed_at', f.since) || analytics_private.person_json(u) order by f.position), '[]'),
-      'next_cursor', case when cardinality(found_numbers) > size then analytics_private.encode_place(array[
-        analytics_private.to_microseconds(found_lists[size]), found_kinds[size], found_numbers[size]]) end)
-    from unnest(found_lists[:size], found_kinds[:size], found_numbers[:size], found_returned[:size], found_since[:size])
-        with ordinality f (captured_at, kind, number, has_returned, since, position)
-      left join analytics.platform_users u on u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.number = f.number);
+  return jsonb_build_object('items', to_jsonb(items), 'next_cursor', case when more then analytics_private.encode_place(last_place) end);
 end
 $$;
 comment on function analytics.follower_changes_page(uuid, timestamptz, timestamptz, text, text, integer) is
@@ -450,7 +434,7 @@ begin
     sum(coalesce(octet_length(s.gained), 0) + coalesce(octet_length(s.found), 0) + coalesce(octet_length(s.lost), 0) + coalesce(octet_length(s.gone), 0)) as bytes
   into between_them
   from analytics.follower_snapshots s
-  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C"
+  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted
     and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
   if between_them.lists = 0 then
     -- Both ends are one list: what happened is unknown.
@@ -469,27 +453,27 @@ begin
     coalesce(analytics_private.replay_deltas(nothing, array_agg(coalesce(s.gone, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing)
   into ever_gained, ever_found, last_lost, last_gone
   from analytics.follower_snapshots s
-  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C" and s.in_chain
+  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
     and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at
     and (s.gained is not null or s.found is not null or s.lost is not null or s.gone is not null);
   select * into alias from analytics_private.aliases(account.workspace_id, account.platform);
-  if alias.numbers is null then
+  if alias.from_numbers = '{}' then
     select coalesce(analytics.union_agg(d.people::analytics.follower_set), nothing) into ever_left
     from analytics.follower_snapshots s cross join lateral (values (s.lost), (s.gone)) d (people)
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C" and s.in_chain
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
       and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
   else
-    ever_gained := analytics_private.remap(ever_gained, alias.numbers, alias.people);
-    ever_found := analytics_private.remap(ever_found, alias.numbers, alias.people);
-    last_lost := analytics_private.remap(last_lost, alias.numbers, alias.people);
-    last_gone := analytics_private.remap(last_gone, alias.numbers, alias.people);
+    ever_gained := analytics_private.remap(ever_gained, alias.from_numbers, alias.to_numbers);
+    ever_found := analytics_private.remap(ever_found, alias.from_numbers, alias.to_numbers);
+    last_lost := analytics_private.remap(last_lost, alias.from_numbers, alias.to_numbers);
+    last_gone := analytics_private.remap(last_gone, alias.from_numbers, alias.to_numbers);
     -- Who left and came by his two numbers in one list only changed his name.
     select coalesce(analytics.union_agg(analytics.set_difference(
-      analytics_private.remap(d.people::analytics.follower_set, alias.numbers, alias.people),
-      analytics_private.remap(coalesce(s.gained, nothing::bytea)::analytics.follower_set, alias.numbers, alias.people))), nothing)
+      analytics_private.remap(d.people::analytics.follower_set, alias.from_numbers, alias.to_numbers),
+      analytics_private.remap(coalesce(s.gained, nothing::bytea)::analytics.follower_set, alias.from_numbers, alias.to_numbers))), nothing)
     into ever_left
     from analytics.follower_snapshots s cross join lateral (values (s.lost), (s.gone)) d (people)
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C" and s.in_chain
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
       and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at and d.people is not null;
   end if;
 
@@ -521,10 +505,10 @@ begin
   select analytics.union_agg(l.people) as seen,
     analytics.union_agg(analytics.set_difference(analytics.set_intersect(before, after), l.people)) filter (where l.is_complete) as missed
   into between_them
-  from (select s.is_complete, case when alias.numbers is null then s.keyframe::analytics.follower_set
-                                   else analytics_private.remap(s.keyframe::analytics.follower_set, alias.numbers, alias.people) end
+  from (select s.is_complete, case when alias.from_numbers = '{}' then s.keyframe::analytics.follower_set
+                                   else analytics_private.remap(s.keyframe::analytics.follower_set, alias.from_numbers, alias.to_numbers) end
         from analytics.follower_snapshots s
-        where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted collate "C" and not s.in_chain
+        where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and not s.in_chain
           and s.captured_at > start.captured_at and s.captured_at < finish.captured_at) l (is_complete, people);
   if between_them.missed is not null then
     returning_people := analytics.set_union(returning_people, between_them.missed);
@@ -556,23 +540,23 @@ declare
   person bigint;
 begin
   select coalesce(u.alias_of, u.number) into person from analytics.platform_users u
-  where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.platform_user_id = wanted_id collate "C";
+  where u.workspace_id = account.workspace_id and u.platform = account.platform and u.platform_user_id = wanted_id;
   if person is null then
     select coalesce(u.alias_of, u.number) into person from analytics.platform_users u
-    where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.handle = wanted_handle collate "C";
+    where u.workspace_id = account.workspace_id and u.platform = account.platform and u.handle = wanted_handle;
   end if;
   if person is null then
     select coalesce(u.alias_of, u.number) into person
     from analytics.platform_user_handles h
       join analytics.platform_users u on u.workspace_id = h.workspace_id and u.platform = h.platform and u.number = h.number
-    where h.workspace_id = account.workspace_id and h.platform = account.platform collate "C" and h.handle = wanted_handle collate "C"
+    where h.workspace_id = account.workspace_id and h.platform = account.platform and h.handle = wanted_handle
     order by h.seen_until desc limit 1;
   end if;
   return (select array_agg(n) from (
     select person where person is not null
     union all
     select u.number from analytics.platform_users u
-    where u.workspace_id = account.workspace_id and u.platform = account.platform collate "C" and u.handle is null and u.platform_user_id is null and u.alias_of = person) p (n));
+    where u.workspace_id = account.workspace_id and u.platform = account.platform and u.handle is null and u.platform_user_id is null and u.alias_of = person) p (n));
 end
 $$;
 comment on function analytics_private.find_person(analytics.social_accounts, text) is 'all numbers of a person by his id, his handle, or else a former handle; null when nobody has it';
@@ -714,16 +698,16 @@ begin
         and (s.gained is not null or s.lost is not null or s.gone is not null)) w
     group by w.bucket, w.day) d;
   steps := coalesce(cardinality(step_day), 0);
-  if alias.numbers is not null then
+  if alias.from_numbers <> '{}' then
     for i in 1..steps loop
       -- Who left and came by his two numbers on one day only changed his name.
       declare
-        came_people constant analytics.follower_set := analytics_private.remap(step_came[i]::analytics.follower_set, alias.numbers, alias.people);
-        left_people constant analytics.follower_set := analytics_private.remap(coalesce(step_left[i], nothing)::analytics.follower_set, alias.numbers, alias.people);
+        came_people constant analytics.follower_set := analytics_private.remap(step_came[i]::analytics.follower_set, alias.from_numbers, alias.to_numbers);
+        left_people constant analytics.follower_set := analytics_private.remap(coalesce(step_left[i], nothing)::analytics.follower_set, alias.from_numbers, alias.to_numbers);
         renamed constant analytics.follower_set := analytics.set_difference(analytics.set_intersect(came_people, left_people),
           analytics.set_intersect(step_came[i]::analytics.follower_set, coalesce(step_left[i], nothing)::analytics.follower_set));
       begin
-        step_stayed[i] := analytics.set_difference(analytics_private.remap(step_stayed[i]::analytics.follower_set, alias.numbers, alias.people), renamed)::bytea;
+        step_stayed[i] := analytics.set_difference(analytics_private.remap(step_stayed[i]::analytics.follower_set, alias.from_numbers, alias.to_numbers), renamed)::bytea;
         step_came[i] := analytics.set_difference(came_people, renamed)::bytea;
         step_left[i] := analytics.set_difference(left_people, renamed)::bytea;
       end;
