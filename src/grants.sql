@@ -54,6 +54,11 @@ grant execute on function
   analytics.follower_set_recv(internal), analytics.follower_set_from_array(bigint[]), analytics.follower_set_agg(bigint),
   analytics.union_agg(analytics.follower_set), analytics.intersect_agg(analytics.follower_set)
 to authenticated, service_role, anon, analytics_sidecar, @extowner@;
+-- Pure too; called by questions about followers, which run with the caller's rights.
+grant execute on function
+  analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]), analytics_private.remap(analytics.follower_set, bigint[], bigint[]),
+  analytics_private.greedy_cover(bytea[], integer)
+to authenticated, service_role, anon, @extowner@;
 
 -- What the policies and the functions that run with the caller's rights ask.
 grant execute on function

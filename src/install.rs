@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 19] = [
+const FILES: [File; 20] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -48,6 +48,7 @@ const FILES: [File; 19] = [
     sql_file!("73_accounts.sql", As::Owner),
     sql_file!("74_followers.sql", As::Owner),
     sql_file!("75_reading.sql", As::Owner),
+    sql_file!("76_audiences.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),
 ];
