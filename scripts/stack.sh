@@ -148,7 +148,7 @@ start_sidecar() {
   DATABASE_URL=postgres://analytics_sidecar:$SIDECAR_PASSWORD@127.0.0.1:$DB_PORT/postgres \
     STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
     SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
-    start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics_sidecar"
+    start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics-sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
 }
 
@@ -206,7 +206,7 @@ start_services() {
     stop_process "$RUN/standin.pid"
     start_standin
   fi
-  if ! is_current sidecar "$TARGET/debug/analytics_sidecar"; then
+  if ! is_current sidecar "$TARGET/debug/analytics-sidecar"; then
     step "starting the sidecar"
     stop_process "$RUN/sidecar.pid"
     start_sidecar

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod config;
 pub mod decodo;
 pub mod dispatch;
+pub mod export;
 pub mod failure;
 pub mod http;
 pub mod jobs;
