@@ -168,7 +168,9 @@ impl Object {
                 self.first = map.next_value::<First<1>>()?.0.pop().map(Box::new);
             }
             Key::Labels => self.labels = Some(map.next_value::<First<MAX_LABELS>>()?.0),
-            Key::Other => drop(map.next_value::<Skipped>()?),
+            Key::Other => {
+                map.next_value::<Skipped>()?;
+            }
         }
         Ok(())
     }

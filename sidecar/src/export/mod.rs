@@ -149,7 +149,7 @@ pub struct Listed {
 }
 
 /// `recently_unfollowed_profiles.json`: whom the owner of the account has ceased to follow.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Unfollowed {
     pub accounts: u64,
     /// Those that are in `following.json` all the same: followed again.
