@@ -49,7 +49,15 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('update_post', 'editor', null, 'change a post that is not published'),
   ('schedule_post', 'editor', 'posts', 'schedule or send a post'),
   ('cancel_post', 'editor', null, 'take a scheduled post back'),
-  ('delete_post', 'editor', null, 'delete a post')
+  ('delete_post', 'editor', null, 'delete a post'),
+  ('read_accounts', 'analyst', null, 'read the connected accounts, their followers and what changed'),
+  ('add_account', 'admin', 'connected_accounts', 'connect an account on a social platform'),
+  ('remove_account', 'admin', null, 'disconnect an account, with or without its history'),
+  ('record_followers', 'editor', null, 'import a list of followers'),
+  ('begin_follower_import', 'editor', null, 'begin a list of followers that comes in pages'),
+  ('add_follower_page', 'editor', null, 'bring a page of such a list'),
+  ('finish_follower_import', 'editor', null, 'finish such a list'),
+  ('abandon_follower_import', 'editor', null, 'drop such a list')
 on conflict (action) do update set
   minimum_role = excluded.minimum_role, resource = excluded.resource, description = excluded.description;
 
@@ -147,6 +155,8 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
   if resource = 'seats' then
     return query select analytics_private.seats_used(resource_state.workspace_id), analytics_private.plan_limit(resource_state.workspace_id, 'seats');
+  elsif resource = 'connected_accounts' then
+    return query select analytics_private.accounts_used(resource_state.workspace_id), analytics_private.plan_limit(resource_state.workspace_id, 'connected_accounts');
   else
     return query select q.used, q.allowed + case when resource = 'profile_unlocks' then coalesce((
         select b.balance / p.credits from analytics.credit_balances b, analytics.credit_prices p
@@ -306,13 +316,15 @@ begin
   if place is null then
     select u.default_workspace_id into place from analytics.users u where u.id = analytics_private.user_id();
   elsif not exists (select from analytics.workspaces w where w.id = place) then
-    -- Something in a workspace of the caller's: a membership, an invitation, a post. What he may not see is as unknown as any other id.
+    -- Something in a workspace of the caller's: a membership, an invitation, a post, an account. What he may not see is as unknown as any other id.
     select o.workspace_id, o.user_id into place, member_id from (
       select m.workspace_id, m.user_id from analytics.workspace_members m where m.id = can.object and m.workspace_id = any (analytics_private.workspace_ids('analyst'))
       union all
       select i.workspace_id, null from analytics.workspace_invites i where i.id = can.object and i.workspace_id = any (analytics_private.workspace_ids('admin'))
       union all
       select p.workspace_id, null from analytics.posts p where p.id = can.object and p.deleted_at is null and p.workspace_id = any (analytics_private.workspace_ids('analyst'))
+      union all
+      select a.workspace_id, null from analytics.social_accounts a where a.id = can.object and a.workspace_id = any (analytics_private.workspace_ids('analyst'))
     ) o;
   end if;
   select * into verdict from analytics_private.judge(can.action, place, member_id);
@@ -328,7 +340,7 @@ create or replace function analytics.can(action text, object uuid default null) 
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.can(can.action, can.object) $$;
 comment on function analytics.can(text, uuid) is
 $$may the caller do this, and if not, why
-action: a row of analytics.permissions. object: a workspace, or a membership, an invitation or a post (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
+action: a row of analytics.permissions. object: a workspace, or a membership, an invitation, a post or an account (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
 Example: select analytics.can('invite_member', '0195c3a0-0000-7000-8000-000000000001') ->> 'reason' = 'this needs the role admin or above'$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -788,11 +800,13 @@ begin
   end loop;
   update analytics.workspace_invites i set email = null, revoked_at = case when i.accepted_at is null then coalesce(i.revoked_at, statement_timestamp()) end
   where i.workspace_id = close_workspace.workspace_id;
+  -- With all that was imported; upkeep removes the people.
+  delete from analytics.social_accounts a where a.workspace_id = close_workspace.workspace_id;
   update analytics.workspaces w set status = 'deleted', deleted_at = now(), name = 'deleted workspace', description = null, logo_url = null, settings = '{}'
   where w.id = close_workspace.workspace_id;
 end
 $$;
-comment on function analytics_private.close_workspace(uuid) is 'turns a workspace into a tombstone: names, settings and invited addresses go, members are released, references and audit stay';
+comment on function analytics_private.close_workspace(uuid) is 'turns a workspace into a tombstone: names, settings, invited addresses, accounts and their followers go, members are released, references and audit stay';
 
 create or replace function analytics_private.delete_workspace(workspace_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -811,7 +825,7 @@ $$;
 create or replace function analytics.delete_workspace(workspace_id uuid) returns boolean
 language sql volatile set search_path = pg_catalog, pg_temp as $$ select analytics_private.delete_workspace(delete_workspace.workspace_id) $$;
 comment on function analytics.delete_workspace(uuid) is
-$$deletes a shared workspace: name, settings and invitations go, members are released; audit records stay
+$$deletes a shared workspace: name, settings, invitations, accounts and their followers go, members are released; audit records stay
 For the owner; there is no way back. Windows its members opened stay theirs. Returns true. Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's), CONFLICT (personal workspace, running subscription).
 Example: select analytics.delete_workspace('0195c3a0-0000-7000-8000-0000000000a0')$$;
 
@@ -836,6 +850,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     ('favourites', 'analytics.user_favorites', 'user_id', '{}'),
     ('searches', 'analytics.user_searches', 'user_id', '{}'),
     ('posts', 'analytics.posts', 'created_by', '{}'),
+    ('accounts_added', 'analytics.social_accounts', 'created_by', '{}'),
     ('billing_history', 'analytics.subscription_history', 'user_id', '{}'),
     ('audit_records', 'analytics.audit_logs', 'actor_id', '{personal_digest}')
 $$;
@@ -853,9 +868,9 @@ declare
     'invitations_received', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from analytics.workspace_invites i where i.email = analytics_private.verified_email()));
 begin
   for source in select p.* from analytics_private.personal_tables() p loop
-    -- A post that is the workspace's, which the caller has left, is not his to read on.
+    -- A post or an account that is the workspace's, which the caller has left, is not his to read on.
     execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1%s', source.relation, source.user_column,
-      case source.part when 'posts' then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
+      case when source.part in ('posts', 'accounts_added') then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
     into rows_found using caller, source.hidden;
     answer := answer || jsonb_build_object(source.part, rows_found);
   end loop;
@@ -867,7 +882,7 @@ create or replace function analytics.export_my_data() returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.export_my_data() $$;
 comment on function analytics.export_my_data() is
 $$everything that is stored about the caller, as one JSON document
-Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
+Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, accounts_added, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
 Example: select jsonb_array_length(analytics.export_my_data() -> 'memberships') > 1$$;
 
 create or replace function analytics_private.erase_user(user_id uuid, reason text) returns jsonb

@@ -273,7 +273,7 @@ comment on function analytics_private.give_back_units(uuid, text, bigint, timest
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Reading
 
--- Definer: seats are counted whatever of the membership the caller may see; it checks the caller itself.
+-- Definer: seats and accounts are counted whatever of them the caller may see; it checks the caller itself.
 create or replace function analytics_private.quotas(workspace_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -289,7 +289,7 @@ begin
     'period', jsonb_build_object('from', analytics_private.period_start(anchor, moment), 'to', analytics_private.period_end(anchor, moment)),
     'seats', jsonb_build_object('limit', plan.seats,
       'used', analytics_private.seats_used(asked)),
-    'connected_accounts', jsonb_build_object('limit', plan.connected_accounts, 'used', 0)
+    'connected_accounts', jsonb_build_object('limit', plan.connected_accounts, 'used', analytics_private.accounts_used(asked))
   ) || (
     select jsonb_object_agg(r.resource, jsonb_build_object('limit', q.allowed, 'used', q.used, 'remaining', q.remaining, 'resets_at', q.resets_at))
     from unnest(array['posts', 'profile_unlocks', 'ai_generations']) r (resource),

@@ -104,14 +104,15 @@ begin
   where analytics_private.names_people(f.notes, names) or exists (select from unnest(f.tags) t where ltrim(lower(t), '@') = any (names));
   delete from analytics.profiles p where p.id = any (doomed);
   get diagnostics n = row_count;
-  counts := counts || jsonb_build_object('profiles', n);
+  counts := counts || jsonb_build_object('profiles', n,
+    'platform_users', analytics_private.erase_followers('instagram', array(select x from unnest(names) x where x is distinct from id_known), array_remove(array[id_known], null)));
   perform analytics_private.write_audit('person.erased', 'profile', doomed[1], jsonb_build_object('reason', reason, 'removed', counts));
   return counts;
 end
 $$;
 comment on function analytics_private.erase_person(text, text, text) is
 $$removes an observed person everywhere and for good (operators)
-Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs; the person's @handle in texts of others becomes @[removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR, CONFLICT (the name belongs to another id).
+Deletes the profile and all under it, payloads that name the person, mentions, tags, searches and jobs, and his names and details in lists of followers; the person's @handle in texts of others becomes @[removed]; later captures of the person are refused, of others stripped. Scans raw payloads and captions: minutes on large installations. Returns how much went, by table. The audit record keeps the reason and the counts, not the name. Errors: VALIDATION_ERROR, CONFLICT (the name belongs to another id).
 Example: select analytics_private.erase_person('someone', 'case 4711')$$;
 
 create or replace function analytics_private.maintain() returns jsonb
@@ -166,7 +167,7 @@ begin
     where o.expires_at < now() - analytics_private.setting_interval('access_retention') order by o.expires_at limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('windows', n);
-  report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000));
+  report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000)) || analytics_private.purge_followers(50000);
   -- Names that were asked for, could not be fetched and interest nobody.
   delete from analytics.profiles p where p.id in (
     select o.id from analytics.profiles o

@@ -123,3 +123,21 @@ to service_role, @installer@;
 grant execute on function
   analytics_private.seal_audit(), analytics_private.due_audit_checkpoints(integer), analytics_private.note_audit_checkpoint(text, text, text)
 to analytics_sidecar;
+
+-- Accounts and followers.
+grant select on analytics.social_accounts, analytics.platform_users, analytics.platform_user_handles, analytics.follower_snapshots to authenticated, service_role, @installer@;
+grant execute on function
+  analytics.add_account(uuid, text, text, text, text, text, text, text, jsonb, boolean), analytics.remove_account(uuid, boolean),
+  analytics.record_followers(uuid, text, timestamptz, text, text, bigint, boolean), analytics.begin_follower_import(uuid, timestamptz, text, text, bigint, boolean),
+  analytics.add_follower_page(uuid, integer, text), analytics.finish_follower_import(uuid), analytics.abandon_follower_import(uuid), analytics.follower_import(uuid),
+  analytics_private.add_account(uuid, text, text, text, text, text, text, text, jsonb, boolean), analytics_private.remove_account(uuid, boolean),
+  analytics_private.record_followers(uuid, text, timestamptz, text, text, bigint, boolean),
+  analytics_private.begin_follower_import(uuid, timestamptz, text, text, bigint, boolean), analytics_private.add_follower_page(uuid, integer, text),
+  analytics_private.finish_follower_import(uuid), analytics_private.abandon_follower_import(uuid), analytics_private.follower_import(uuid)
+to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.sidecar_find_account(text), analytics_private.sidecar_begin_import(uuid, timestamptz, text, text, bigint, boolean),
+  analytics_private.sidecar_add_page(uuid, integer, text[], text[], timestamptz[]), analytics_private.sidecar_finish_import(uuid),
+  analytics_private.sidecar_abandon_import(uuid), analytics_private.sidecar_store_document(uuid, text, timestamptz, json)
+to analytics_sidecar;
+grant execute on function analytics_private.erase_follower(text, text, text, text) to service_role, @installer@;

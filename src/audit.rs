@@ -8,10 +8,11 @@ use analytics_domain::identifiers::uuidv7;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::datum::{Internal, TimestampWithTimeZone, Uuid};
 use pgrx::prelude::*;
-use pgrx::{PgMemoryContexts, impl_sql_translatable, pg_sys};
+use pgrx::{impl_sql_translatable, pg_sys};
 use serde::Serialize;
 
 use crate::identity;
+use crate::pg::aggregate;
 use crate::pg::json::{Jsonb, StoredJsonb};
 use crate::pg::plan::Lookup;
 use crate::pg::rows::{Object, Reader, Row, RowArray, RowDatum};
@@ -388,16 +389,6 @@ struct RowsState {
     leaves: HashMap<Option<[u8; 16]>, Leaves>,
 }
 
-/// The context of the running aggregate.
-fn aggregate_context(fcinfo: pg_sys::FunctionCallInfo) -> PgMemoryContexts {
-    let mut context = std::ptr::null_mut();
-    // SAFETY: fills in the context, or says that no aggregate is running.
-    if unsafe { pg_sys::AggCheckCallContext(fcinfo, &mut context) } == 0 {
-        pgrx::error!("this function belongs to an aggregate");
-    }
-    PgMemoryContexts::For(context)
-}
-
 #[pg_extern(immutable, schema = "analytics_private")]
 fn rows_root_add(
     mut state: Internal,
@@ -414,7 +405,7 @@ fn rows_root_add(
             state
         }
         None => {
-            let mut context = aggregate_context(fcinfo);
+            let mut context = aggregate::context(fcinfo);
             // SAFETY: the descriptor that the reader copies must live as long as the state.
             let mut made = unsafe {
                 context.switch_to(|_| RowsState {
@@ -834,7 +825,7 @@ fn audit_check_add(
         Some(_) => state,
         None => {
             let (Some(chain), Some(from), Some(to)) = (chain, from_time, to_time) else { return state };
-            let mut context = aggregate_context(fcinfo);
+            let mut context = aggregate::context(fcinfo);
             Internal::from(Some(pg_sys::Datum::from(context.leak_and_drop_on_delete(Check::new(chain, from, to)))))
         }
     };

@@ -33,6 +33,28 @@ grant execute on function
   analytics.uuidv7(), analytics_private.period_start(timestamptz, timestamptz)
 to authenticated, service_role, anon, @extowner@;
 
+-- Sets of followers: all of the type, for everybody who has one.
+grant usage on type analytics.follower_set to authenticated, service_role, anon, analytics_sidecar, analytics_owner, @extowner@;
+grant execute on function
+  analytics.set_union(analytics.follower_set, analytics.follower_set), analytics.set_intersect(analytics.follower_set, analytics.follower_set),
+  analytics.set_difference(analytics.follower_set, analytics.follower_set),
+  analytics.set_symmetric_difference(analytics.follower_set, analytics.follower_set),
+  analytics.set_contains(analytics.follower_set, analytics.follower_set), analytics.set_contained(analytics.follower_set, analytics.follower_set),
+  analytics.set_overlaps(analytics.follower_set, analytics.follower_set), analytics.set_eq(analytics.follower_set, analytics.follower_set),
+  analytics.set_ne(analytics.follower_set, analytics.follower_set), analytics.union_count(analytics.follower_set, analytics.follower_set),
+  analytics.intersect_count(analytics.follower_set, analytics.follower_set),
+  analytics.difference_count(analytics.follower_set, analytics.follower_set),
+  analytics.symmetric_difference_count(analytics.follower_set, analytics.follower_set),
+  analytics.follower_diff(analytics.follower_set, analytics.follower_set),
+  analytics.follower_diff_sets(analytics.follower_set, analytics.follower_set), analytics.set_hash(analytics.follower_set),
+  analytics.cardinality(analytics.follower_set), analytics.set_min(analytics.follower_set), analytics.set_max(analytics.follower_set),
+  analytics.follower_set_out(analytics.follower_set), analytics.follower_set_send(analytics.follower_set),
+  analytics.follower_set_to_array(analytics.follower_set), analytics.set_hash_extended(analytics.follower_set, bigint),
+  analytics.contains(analytics.follower_set, bigint), analytics.members(analytics.follower_set, bigint, bigint), analytics.follower_set_in(cstring),
+  analytics.follower_set_recv(internal), analytics.follower_set_from_array(bigint[]), analytics.follower_set_agg(bigint),
+  analytics.union_agg(analytics.follower_set), analytics.intersect_agg(analytics.follower_set)
+to authenticated, service_role, anon, analytics_sidecar, @extowner@;
+
 -- What the policies and the functions that run with the caller's rights ask.
 grant execute on function
   analytics_private.user_id(), analytics_private.claimed_user_id(), analytics_private.workspace_ids(text), analytics_private.may_read_profile(uuid),

@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 17] = [
+const FILES: [File; 19] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -45,6 +45,8 @@ const FILES: [File; 17] = [
     sql_file!("60_ingest.sql", As::Owner),
     sql_file!("70_unlock.sql", As::Owner),
     sql_file!("72_posts.sql", As::Owner),
+    sql_file!("73_accounts.sql", As::Owner),
+    sql_file!("74_followers.sql", As::Owner),
     sql_file!("75_reading.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),

@@ -7,6 +7,8 @@ mod access;
 mod audit;
 mod billing;
 mod engagement;
+mod follower_set;
+mod followers;
 mod identity;
 mod ingest;
 mod install;

@@ -14,6 +14,10 @@ pub mod digest;
 pub mod engagement;
 /// Taking people who were removed on request out of a document.
 pub mod erasure;
+/// Compressed sets of followers.
+pub mod follower_set;
+/// Lists of followers as they come from anywhere.
+pub mod followers;
 /// Time-ordered identifiers.
 pub mod identifiers;
 /// A creator's weight in one number.

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::text::MAX_HANDLE;
 
 /// Longest input that is looked at, in bytes: addresses that apps share carry long query strings.
-const MAX_INPUT: usize = 2_048;
+pub(crate) const MAX_INPUT: usize = 2_048;
 /// Most characters of the input that an error shows.
 const MAX_SHOWN: usize = 64;
 
@@ -42,7 +42,17 @@ const PROFILE_TABS: [&str; 6] = ["channel", "followers", "following", "guides", 
 /// The username, in lower case, that is meant by `Name`, `@Name`, or the address of a profile with or without
 /// `https://`, query string and the like. White space and invisible characters around it do not matter.
 pub fn normalize_username(input: &str) -> Result<String, UsernameError> {
-    let input = input.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    let input = trimmed(input);
+    checked(meant_name(input)?, input)
+}
+
+/// Without white space and invisible characters around it.
+pub(crate) fn trimmed(input: &str) -> &str {
+    input.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// What stands where the name does, in an address or behind `@`.
+pub(crate) fn meant_name(input: &str) -> Result<&str, UsernameError> {
     if input.len() > MAX_INPUT {
         return Err(UsernameError::TooLong(shown(input)));
     }
@@ -52,7 +62,7 @@ pub fn normalize_username(input: &str) -> Result<String, UsernameError> {
         None if input.contains('/') || is_one_of(&HOSTS, input) => name_in_address(input, input)?,
         None => input,
     };
-    checked(name.strip_prefix('@').unwrap_or(name), input)
+    Ok(name.strip_prefix('@').unwrap_or(name))
 }
 
 fn name_in_address<'a>(address: &'a str, input: &str) -> Result<&'a str, UsernameError> {
@@ -101,7 +111,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// The input as an error may show it: short, on one line, nothing that changes how the rest is displayed.
-fn shown(input: &str) -> String {
+pub(crate) fn shown(input: &str) -> String {
     let visible = |c: char| {
         if c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}') {
             char::REPLACEMENT_CHARACTER

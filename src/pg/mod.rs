@@ -1,5 +1,7 @@
 //! The only place for raw server calls.
 
+pub mod aggregate;
+pub mod interrupts;
 pub mod json;
 pub mod plan;
 pub mod row;
@@ -8,3 +10,4 @@ pub mod session;
 pub mod snapshot;
 pub mod table;
 pub mod transaction;
+pub mod varlena;

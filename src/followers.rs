@@ -1,0 +1,100 @@
+//! Lists of followers into columns that SQL can join.
+
+use analytics_domain::followers::{self, Person, Refusal};
+use pgrx::prelude::*;
+
+/// From the Unix era to PostgreSQL's, in microseconds.
+const POSTGRES_ERA: i64 = 946_684_800_000_000;
+
+/// The people of a list, which is a JSON array or comes in columns, each once: in columns of one length, null where no one has
+/// such a value. Or what is wrong with it, and at which entries.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+#[allow(clippy::type_complexity)]
+fn read_people(
+    platform: &str,
+    max_people: i32,
+    list: Option<&str>,
+    handles: Option<Array<'_, &str>>,
+    platform_user_ids: Option<Array<'_, &str>>,
+    followed_at: Option<Array<'_, TimestampWithTimeZone>>,
+) -> TableIterator<
+    'static,
+    (
+        name!(handles, Option<Vec<Option<String>>>),
+        name!(platform_user_ids, Option<Vec<Option<String>>>),
+        name!(followed_at, Option<Vec<Option<TimestampWithTimeZone>>>),
+        name!(is_gone, Option<Vec<bool>>),
+        name!(full_names, Option<Vec<Option<String>>>),
+        name!(profile_pic_urls, Option<Vec<Option<String>>>),
+        name!(verified, Option<Vec<Option<bool>>>),
+        name!(follower_counts, Option<Vec<Option<i64>>>),
+        name!(extra_data, Option<Vec<Option<String>>>),
+        name!(problem, Option<String>),
+        name!(hint, Option<String>),
+        name!(positions, Option<Vec<i32>>),
+    ),
+> {
+    let max_people = usize::try_from(max_people).unwrap_or(0);
+    let people = match list {
+        Some(list) => followers::read_list(platform, list, max_people),
+        None => from_columns(platform, max_people, handles, platform_user_ids, followed_at),
+    };
+    TableIterator::once(match people {
+        Ok(mut people) => (
+            column(&mut people, |person| person.handle.take()),
+            column(&mut people, |person| person.id.take()),
+            column(&mut people, |person| person.followed_at.and_then(timestamp)),
+            people.iter().any(|person| person.is_gone).then(|| people.iter().map(|person| person.is_gone).collect()),
+            column(&mut people, |person| person.full_name.take()),
+            column(&mut people, |person| person.profile_pic_url.take()),
+            column(&mut people, |person| person.is_verified),
+            column(&mut people, |person| person.follower_count),
+            column(&mut people, |person| person.extra_data.take()),
+            None,
+            None,
+            None,
+        ),
+        Err(Refusal { problem, hint, positions }) => (
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some(problem),
+            Some(hint.to_owned()),
+            (!positions.is_empty()).then_some(positions),
+        ),
+    })
+}
+
+fn from_columns(
+    platform: &str,
+    max_people: usize,
+    handles: Option<Array<'_, &str>>,
+    ids: Option<Array<'_, &str>>,
+    followed_at: Option<Array<'_, TimestampWithTimeZone>>,
+) -> Result<Vec<Person>, Refusal> {
+    let lengths =
+        [handles.as_ref().map(Array::len), ids.as_ref().map(Array::len), followed_at.as_ref().map(Array::len)];
+    let mut handles = handles.iter().flat_map(Array::iter);
+    let mut ids = ids.iter().flat_map(Array::iter);
+    let mut followed_at = followed_at.iter().flat_map(Array::iter);
+    followers::clean_list(platform, lengths, max_people, || {
+        let at = followed_at.next().flatten().map(|at| at.into_inner().saturating_add(POSTGRES_ERA));
+        (handles.next().flatten(), ids.next().flatten(), at)
+    })
+}
+
+fn timestamp(micros: i64) -> Option<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(micros - POSTGRES_ERA).ok()
+}
+
+/// A column, unless it is all null.
+fn column<T>(people: &mut [Person], value: impl Fn(&mut Person) -> Option<T>) -> Option<Vec<Option<T>>> {
+    let values: Vec<Option<T>> = people.iter_mut().map(value).collect();
+    values.iter().any(Option::is_some).then_some(values)
+}

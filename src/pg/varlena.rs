@@ -1,0 +1,71 @@
+//! Values of variable length where they are: read whole, or in parts without fetching the rest.
+
+use std::marker::PhantomData;
+
+use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::{FromDatum, pg_sys, varlena};
+
+/// An argument of variable length, not yet fetched from where it is stored.
+#[derive(Clone, Copy)]
+pub struct Varlena<'a> {
+    datum: pg_sys::Datum,
+    lives: PhantomData<&'a [u8]>,
+}
+
+impl FromDatum for Varlena<'_> {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then_some(Self { datum, lives: PhantomData })
+    }
+}
+
+// SAFETY: the datum is passed by reference and stays for the call.
+unsafe impl<'fcx> ArgAbi<'fcx> for Varlena<'fcx> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| pgrx::error!("an argument is null"))
+    }
+}
+
+impl<'a> Varlena<'a> {
+    /// All its bytes: where they are, if they are in memory and not compressed, else a copy in the current memory context.
+    pub fn bytes(self) -> &'a [u8] {
+        // SAFETY: the datum is a varlena; the result lives as long as it or as the current context.
+        unsafe { varlena::varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(self.datum.cast_mut_ptr())) }
+    }
+
+    /// Its length in bytes, without fetching it.
+    pub fn len(self) -> usize {
+        // SAFETY: only looks at its header; the size includes a length word.
+        unsafe { pg_sys::toast_raw_datum_size(self.datum) }.saturating_sub(pg_sys::VARHDRSZ)
+    }
+
+    /// A part of it, shorter where it ends before; a copy in the current memory context.
+    pub fn slice(self, range: std::ops::Range<usize>) -> &'a [u8] {
+        let (Ok(first), Ok(count)) = (i32::try_from(range.start), i32::try_from(range.len())) else {
+            return &[];
+        };
+        // SAFETY: as in `bytes`.
+        unsafe {
+            varlena::varlena_to_byte_slice(pg_sys::pg_detoast_datum_slice(self.datum.cast_mut_ptr(), first, count))
+        }
+    }
+
+    /// The same value for later calls of a set-returning function, to be read by [`Self::slice`]: a stored value stays where
+    /// it is, anything else is copied into the current memory context.
+    pub fn keep(self) -> Self {
+        let pointer = self.datum.cast_mut_ptr::<pg_sys::varlena>();
+        // SAFETY: the datum is a varlena. What a pointer to a stored value leads to is kept by the statement's snapshot.
+        let kept = unsafe {
+            let is_stored_plain = varlena::varatt_is_1b_e(pointer)
+                && pg_sys::toast_datum_size(self.datum) + pg_sys::VARHDRSZ == pg_sys::toast_raw_datum_size(self.datum);
+            if is_stored_plain {
+                let size = varlena::varsize_any(pointer);
+                let copy = pg_sys::palloc(size).cast::<u8>();
+                std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), copy, size);
+                copy.cast()
+            } else {
+                pg_sys::pg_detoast_datum_copy(pointer)
+            }
+        };
+        Self { datum: pg_sys::Datum::from(kept), lives: PhantomData }
+    }
+}
