@@ -40,10 +40,13 @@ create table if not exists analytics.platform_users (
   full_name varchar(500),
   profile_pic_url text,
   extra_data jsonb,
-  constraint platform_users_pkey primary key (workspace_id, platform, number)
+  -- In this order: with the platform second the planner, while the table has no statistics, takes this index for as good as the one
+  -- below when it looks for a handle, and reads all of it for each.
+  constraint platform_users_pkey primary key (workspace_id, number, platform)
 );
-create unique index if not exists platform_users_handle on analytics.platform_users (workspace_id, platform, handle) where handle is not null;
-create unique index if not exists platform_users_platform_user_id on analytics.platform_users (workspace_id, platform, platform_user_id) where platform_user_id is not null;
+-- The platform last, too: it is the same for nearly all, and would be compared at each step down.
+create unique index if not exists platform_users_handle on analytics.platform_users (workspace_id, handle, platform) where handle is not null;
+create unique index if not exists platform_users_platform_user_id on analytics.platform_users (workspace_id, platform_user_id, platform) where platform_user_id is not null;
 -- Aliases, and people who were removed on request: every comparison of lists asks for them.
 create index if not exists platform_users_nameless on analytics.platform_users (workspace_id, platform, number) where handle is null and platform_user_id is null;
 alter table analytics.platform_users enable row level security;
@@ -255,18 +258,19 @@ begin
 end
 $$;
 
--- Every look-up below is by a key, in the order of its index, which read_people() gives. The planner cannot know how many people an
--- array holds, and would scan the table where it has no statistics yet, or where a page is a good part of it: hence the settings.
+-- Every look-up below is by a key, in the order of its index, which read_people() gives. Where a page is a good part of the table, or
+-- the table has no statistics yet, the planner would rather scan it; and a plan made while it was empty must not be kept while it
+-- grows: hence the settings of these two functions.
 
 -- For people whose number is not plain, under the lock. By id first, else the present holder of the handle. Who comes with an id
--- and a handle takes the handle, unless a list newer than this one gave it to its holder, or him another: then it is a former
--- handle of his. A row known by that handle alone gets the id, or becomes an alias where the id has a row. Gives the numbers that
+-- and a handle takes the handle, unless a list newer than this one gave it to its holder, or him another, or the list is late: then
+-- it is a former handle of his. A row known by that handle alone gets the id, or becomes an alias where the id has a row. Gives the numbers that
 -- are there now; whoever has none is new. Of the new, former_of (where they stand) and former say who has only a former handle.
 create or replace function analytics_private.settle_people(
-  workspace_id uuid, platform text, captured_at timestamptz, platform_user_ids text[], inout handles text[], inout numbers bigint[],
+  workspace_id uuid, platform text, captured_at timestamptz, is_late boolean, platform_user_ids text[], inout handles text[], inout numbers bigint[],
   out former_of bigint[], out former text[]
 ) language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := settle_people.workspace_id;
@@ -278,8 +282,8 @@ begin
     array_agg(i.number order by n.o) as id_number, array_agg(i.handle order by n.o) as id_handle,
     array_agg(h.number order by n.o) as name_number, array_agg(h.platform_user_id order by n.o) as name_id, array_agg(w.number order by n.o) as was_number,
     array_agg(n.id is not null and n.handle is not null
-      and (i.handle is null or coalesce(i.named_at, i.first_seen_at) <= settle_people.captured_at)
-      and (h.platform_user_id is null or coalesce(h.named_at, h.first_seen_at) <= settle_people.captured_at) order by n.o) as takes
+      and (i.handle is null or not settle_people.is_late and coalesce(i.named_at, i.first_seen_at) <= settle_people.captured_at)
+      and (h.platform_user_id is null or not settle_people.is_late and coalesce(h.named_at, h.first_seen_at) <= settle_people.captured_at) order by n.o) as takes
   into known
   from unnest(settle_people.handles, settle_people.platform_user_ids, settle_people.numbers) with ordinality n (handle, id, number, o)
     left join analytics.platform_users i on i.workspace_id = place and i.platform = settle_people.platform and i.platform_user_id = n.id
@@ -346,7 +350,7 @@ create or replace function analytics_private.store_people(
   import analytics_private.follower_imports, platform text, page integer, handles text[], platform_user_ids text[], followed_at timestamptz[],
   is_gone boolean[], full_names text[], profile_pic_urls text[], verified boolean[], follower_counts bigint[], extra_data text[]
 ) returns integer language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := import.workspace_id;
@@ -385,7 +389,7 @@ begin
       select array_agg(u.number order by n.o), count(*) filter (where u.number is null and n.handle is not null) into numbers, unknown
       from unnest(store_people.handles) with ordinality n (handle, o)
         left join analytics.platform_users u on u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
-          and (not is_late or u.named_at is null or u.named_at <= at);
+          and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
     else
       select array_agg(coalesce(i.number, u.number) order by n.o),
         count(*) filter (where i.number is null and u.number is null and (n.handle is not null or n.id is not null)) into numbers, unknown
@@ -393,7 +397,7 @@ begin
         left join analytics.platform_users i on i.workspace_id = place and i.platform = store_people.platform and i.platform_user_id = n.id
           and (n.handle is null or i.handle = n.handle)
         left join analytics.platform_users u on n.id is null and u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
-          and (not is_late or u.named_at is null or u.named_at <= at);
+          and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
     end if;
     exit when unknown = 0 or look = 2;
     select * into counter from analytics_private.lock_people(place, store_people.platform);
@@ -403,7 +407,7 @@ begin
   if unknown > 0 then
     if platform_user_ids is not null or is_late then
       select s.handles, s.numbers, s.former_of, s.former into handles, numbers, former_of, former
-      from analytics_private.settle_people(place, store_people.platform, at, platform_user_ids, handles, numbers) s;
+      from analytics_private.settle_people(place, store_people.platform, at, is_late, platform_user_ids, handles, numbers) s;
     end if;
     numbers := (
       select array_agg(coalesce(n.number, case when n.is_new then counter.last_number + n.rank end) order by n.o)
