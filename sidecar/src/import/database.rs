@@ -6,9 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError};
 use sqlx::types::Json;
-use sqlx::{PgPool, Transaction};
+use sqlx::{ConnectOptions, Connection, Executor};
 use uuid::Uuid;
 
 use super::Failure;
@@ -20,9 +20,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 
 const SOURCE: &str = "instagram_export";
 
+/// A connection with a transaction begun. Dropped, it closes, and the server undoes what was not committed.
 pub struct Database {
-    pool: PgPool,
-    transaction: Transaction<'static, Postgres>,
+    connection: PgConnection,
 }
 
 /// The account that the lists are about.
@@ -86,15 +86,18 @@ impl Outcome {
 
 impl Database {
     pub async fn begin(options: PgConnectOptions) -> Result<Self, Failure> {
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT);
-        let pool = pool.connect_with(options.application_name("analytics-sidecar import")).await.map_err(failed)?;
-        let transaction = in_time(pool.begin()).await?;
-        Ok(Database { pool, transaction })
+        let options = options.application_name("analytics-sidecar import");
+        let mut connection = match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Ok(connected) => connected.map_err(failed)?,
+            Err(_) => return Err(unavailable("no connection to the database in time")),
+        };
+        in_time(connection.execute("begin")).await?;
+        Ok(Database { connection })
     }
 
     pub async fn find_account(&mut self, account: &str) -> Result<(Account, Value), Failure> {
         let query = sqlx::query_scalar("select analytics_private.sidecar_find_account($1)").bind(account);
-        let Json(found): Json<Value> = in_time(query.fetch_one(&mut *self.transaction)).await?;
+        let Json(found): Json<Value> = in_time(query.fetch_one(&mut self.connection)).await?;
         Ok((understood(found.clone())?, found))
     }
 
@@ -110,7 +113,7 @@ impl Database {
             .bind(SOURCE)
             .bind(claim.count)
             .bind(claim.is_complete);
-        let Json(begun): Json<Value> = in_time(query.fetch_one(&mut *self.transaction)).await?;
+        let Json(begun): Json<Value> = in_time(query.fetch_one(&mut self.connection)).await?;
         Ok(understood::<Begun>(begun)?.import_id)
     }
 
@@ -121,12 +124,12 @@ impl Database {
             .bind(number)
             .bind(&page.handles)
             .bind(times);
-        in_time(query.execute(&mut *self.transaction)).await.map(drop)
+        in_time(query.execute(&mut self.connection)).await.map(drop)
     }
 
     pub async fn finish_list(&mut self, import: Uuid) -> Result<(Outcome, Value), Failure> {
         let query = sqlx::query_scalar("select analytics_private.sidecar_finish_import($1)").bind(import);
-        let Json(outcome): Json<Value> = in_time(query.fetch_one(&mut *self.transaction)).await?;
+        let Json(outcome): Json<Value> = in_time(query.fetch_one(&mut self.connection)).await?;
         Ok((understood(outcome.clone())?, outcome))
     }
 
@@ -142,25 +145,23 @@ impl Database {
             .bind(&document.name)
             .bind(at)
             .bind(&document.text);
-        in_time(query.fetch_one(&mut *self.transaction)).await
+        in_time(query.fetch_one(&mut self.connection)).await
     }
 
     /// Makes all of it last, or with `dry_run` undoes it.
-    pub async fn end(self, dry_run: bool) -> Result<(), Failure> {
+    pub async fn end(mut self, dry_run: bool) -> Result<(), Failure> {
         if dry_run {
-            in_time(self.transaction.rollback()).await?;
-        } else {
-            in_time(self.transaction.commit()).await.map_err(|failure| match failure {
-                Failure::Unavailable { what, .. } => Failure::Unavailable {
-                    what: format!("while the import was made to last: {what}"),
-                    remedy:
-                        "whether it did is not known: import again, a list that is there already is not stored twice"
-                            .to_owned(),
-                },
-                failure => failure,
-            })?;
+            in_time(self.connection.execute("rollback")).await?;
+        } else if let Err(failure) = in_time(self.connection.execute("commit")).await {
+            let (_, what, _) = failure.told();
+            return Err(Failure::Unavailable {
+                what: format!("while the import was made to last: {what}"),
+                remedy: "whether it did is not known: import again, a list that is there already is not stored twice"
+                    .to_owned(),
+            });
         }
-        self.pool.close().await;
+        // What is committed is safe, however the connection ends.
+        let _ = self.connection.close().await;
         Ok(())
     }
 }
