@@ -1039,7 +1039,7 @@ comment on function analytics.finish_follower_import(uuid) is
 $$compares the list that came in pages with what was known, and stores it
 Returns what record_followers() returns; finishing again answers the same. Needs the role editor.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such import in the caller's workspaces), CONFLICT (no page, a page missing (details missing), abandoned, account disconnected, another list of that moment).
-Example: select analytics.finish_follower_import('0195c3a0-0000-7000-8000-0000000000c1') ->> 'gained' = '2'$$;
+Example: select analytics.finish_follower_import('0195c3a0-0000-7000-8000-0000000000c1') ->> 'gained' = '1'$$;
 
 create or replace function analytics_private.abandon_follower_import(import_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

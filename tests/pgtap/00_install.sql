@@ -80,7 +80,10 @@ select is_empty($$
     'analytics_private.claim_jobs(text,text[],integer,integer)', 'analytics_private.heartbeat_jobs(uuid[],integer)', 'analytics_private.release_jobs(uuid[])',
     'analytics_private.complete_job(uuid,json)', 'analytics_private.fail_job(uuid,text,text,boolean,double precision)', 'analytics_private.queue_metrics()',
     'analytics_private.maintain()', 'analytics_private.apply_billing_event(json,text)', 'analytics_private.seal_audit()', 'analytics_private.due_audit_checkpoints(integer)',
-    'analytics_private.note_audit_checkpoint(text,text,text)', 'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
+    'analytics_private.note_audit_checkpoint(text,text,text)', 'analytics_private.sidecar_find_account(text)',
+    'analytics_private.sidecar_begin_import(uuid,timestamptz,text,text,bigint,boolean)', 'analytics_private.sidecar_add_page(uuid,integer,text[],text[],timestamptz[])',
+    'analytics_private.sidecar_finish_import(uuid)', 'analytics_private.sidecar_abandon_import(uuid)', 'analytics_private.sidecar_store_document(uuid,text,timestamptz,json)',
+    'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
     'analytics_private.may_read_profile(uuid)', 'analytics_private.check_username(text)', 'analytics_private.request_id()', 'analytics_private.request_ip()',
     'analytics_private.request_user_agent()']::regprocedure[])
 $$, 'the sidecar may call what it needs and nothing else');
@@ -226,6 +229,16 @@ insert into analytics.workspace_invites (workspace_id, id, email, role, invited_
   ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000f1', 'guest@example.com', 'analyst', :'reader', now() + interval '1 day'),
   ('0195c3a0-0000-7000-8000-0000000000a1', '0195c3a0-0000-7000-8000-0000000000f2', 'reader@example.com', 'editor', :'host', now() + interval '1 day');
 insert into analytics_private.invite_tokens values ('0195c3a0-0000-7000-8000-0000000000a1', '0195c3a0-0000-7000-8000-0000000000f2', sha256('an-invitation-token'));
+-- An account of the reader's with a list of yesterday, and another list under way.
+insert into analytics.social_accounts (workspace_id, id, platform, handle, created_by)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c0', 'instagram', 'harbour', :'reader');
+select pg_temp.act_as(:'reader');
+select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c0', '["ada", "joan", "mary"]', now() - interval '1 day', is_complete => true) \g /dev/null
+select pg_temp.act_as_superuser();
+insert into analytics_private.follower_imports (workspace_id, id, social_account_id, relation, source, captured_at, is_complete)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c1', '0195c3a0-0000-7000-8000-0000000000c0', 'followers', 'api', now(), true);
+insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count, members)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c1', 0, 2, '{1,7}'::analytics.follower_set);
 
 select pg_temp.act_as(:'reader');
 -- What an example did is undone, so that none depends on those before it.

@@ -181,6 +181,9 @@ select pg_temp.personal_workspace(:'stranger') as elsewhere \gset
 select analytics.uuidv7() as draft, analytics.uuidv7() as planned \gset
 insert into analytics.posts (workspace_id, id, created_by, name, status, scheduled_at) values
   (:'place', :'draft', :'owner', 'Draft', 'draft', null), (:'place', :'planned', :'owner', 'Planned', 'scheduled', now() + interval '1 day');
+insert into analytics.social_accounts (workspace_id, platform, handle, created_by) values (:'place', 'x', 'place', :'owner') returning id as account \gset
+insert into analytics_private.follower_imports (workspace_id, social_account_id, relation, source, captured_at) values (:'place', :'account', 'followers', 'api', now()) returning id as import \gset
+insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count) values (:'place', :'import', 0, 0);
 -- One call for each action; the caller's role is all that differs.
 create temp table calls (action text primary key, call text);
 insert into calls values
@@ -198,7 +201,12 @@ insert into calls values
   ('read_audit', format('(select analytics.verify_audit(%L) where (select 1 / count(*) from analytics.audit_personal p where p.workspace_id = %1$L) > 0)', :'place')),
   ('create_post', format('analytics.create_post(%L, ''First'')', :'place')), ('update_post', format('analytics.update_post(%L, topic => ''Spring'')', :'draft')),
   ('schedule_post', format('analytics.schedule_post(%L, now() + interval ''1 day'')', :'draft')), ('cancel_post', format('analytics.cancel_post(%L)', :'planned')),
-  ('delete_post', format('analytics.delete_post(%L)', :'draft'));
+  ('delete_post', format('analytics.delete_post(%L)', :'draft')),
+  ('read_accounts', format('(select 1 / count(*) from analytics.social_accounts a where a.workspace_id = %L)', :'place')),
+  ('add_account', format('analytics.add_account(%L, ''tiktok'', ''place'')', :'place')), ('remove_account', format('analytics.remove_account(%L)', :'account')),
+  ('record_followers', format('analytics.record_followers(%L, ''[]'')', :'account')), ('begin_follower_import', format('analytics.begin_follower_import(%L)', :'account')),
+  ('add_follower_page', format('analytics.add_follower_page(%L, 0, ''[]'')', :'import')), ('finish_follower_import', format('analytics.finish_follower_import(%L)', :'import')),
+  ('abandon_follower_import', format('analytics.abandon_follower_import(%L)', :'import'));
 create function pg_temp.update_workspace(place uuid) returns integer language plpgsql as $$
 declare
   n integer;
