@@ -1,13 +1,25 @@
 // What a client of the stack does, from sign-up to what a stranger sees. Prints plain text for a terminal of 80 columns.
 //
-// Needs API_URL, ANON_KEY, DB_URL, WEBHOOK_URL and WEBHOOK_SECRET (scripts/demo.sh and .dev/env give them).
+// Needs API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, SIDECAR_PROGRAM and SIDECAR_DATABASE_URL (scripts/demo.sh and
+// .dev/env give them).
 // DEMO_PROFILES=a,b,c chooses the profiles.
+import { execFile } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createClient } from "@supabase/supabase-js";
 import postgres from "postgres";
 import ws from "ws";
 
-const { API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, STANDIN_URL, DEMO_PROFILES } = process.env;
+const {
+  API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, STANDIN_URL, DEMO_PROFILES, SIDECAR_PROGRAM, SIDECAR_DATABASE_URL,
+} = process.env;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+// Two exports of one account, and when each was made: what lies in a repository has lost its dates.
+const EXPORTS = [
+  ["tests/samples/instagram_export/2026-05-03", "2026-05-03T09:12:00Z"],
+  ["tests/samples/instagram_export/2026-06-03", "2026-06-03T08:47:00Z"],
+];
 const WIDTH = 80;
 // A fetch from Decodo takes up to a minute; the sidecar tries again after a failure.
 const PATIENCE_MS = 180_000;
@@ -158,6 +170,25 @@ async function overviewWithPosts(supabase, username) {
   }
 }
 
+// What an operator does with the archives that the owner of an account has got from Instagram, and what the owner then sees.
+async function followers(supabase) {
+  const account = await call(supabase, "add_account", { platform: "instagram", handle: "aurora.example" });
+  for (const [path, capturedAt] of EXPORTS) {
+    heading(`analytics-sidecar import instagram-export ${path}`.slice(0, WIDTH));
+    const parameters = ["import", "instagram-export", path, "--account", account.id, "--captured-at", capturedAt];
+    const environment = { PATH: process.env.PATH, DATABASE_URL: SIDECAR_DATABASE_URL };
+    const { stdout } = await promisify(execFile)(SIDECAR_PROGRAM, parameters, { cwd: ROOT, env: environment });
+    for (const told of stdout.trimEnd().split("\n")) line(`  ${told}`);
+  }
+  heading("Who came and who went");
+  const { items } = await call(supabase, "follower_changes_page", { account_id: account.id, page_size: 200 });
+  table(
+    [["change", 14, "left"], ["who", 26, "left"], ["followed", 10, "left"], ["seen by", 10, "left"]],
+    items.map((change) => [change.change_type, `@${change.username}`, day(change.followed_at), day(change.timestamp)]),
+  );
+  return account;
+}
+
 async function main() {
   // The operator's part: which plan a price of Stripe buys.
   const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
@@ -208,8 +239,12 @@ async function main() {
   heading(`The first searches "${wanted}": ${found.total} found`);
   for (const { username, full_name } of found.items.slice(0, 3)) fact(`@${username}`, full_name);
 
+  await followers(first.supabase);
+
   heading("What the second sees");
-  for (const name of ["profiles", "profile_posts", "profile_history", "mentions", "related_profiles"]) {
+  for (const name of [
+    "profiles", "profile_posts", "profile_history", "mentions", "related_profiles", "social_accounts", "follower_snapshots", "platform_users",
+  ]) {
     const { count, error } = await second.supabase.from(name).select("*", { count: "exact", head: true });
     if (error) throw new Error(`${name}: ${error.message}`);
     fact(`rows of ${name}`, count);

@@ -57,6 +57,7 @@ EOF
   fi
   # shellcheck source=/dev/null
   source "$file"
+  SIDECAR_DATABASE_URL=postgres://analytics_sidecar:$SIDECAR_PASSWORD@127.0.0.1:$DB_PORT/postgres
 }
 
 superuser_psql() {
@@ -145,10 +146,10 @@ start_sidecar() {
   if ! decodo_is_set; then
     export DECODO_URL=$STANDIN_URL DECODO_USERNAME=demo DECODO_PASSWORD=demo
   fi
-  DATABASE_URL=postgres://analytics_sidecar:$SIDECAR_PASSWORD@127.0.0.1:$DB_PORT/postgres \
+  DATABASE_URL=$SIDECAR_DATABASE_URL \
     STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
     SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
-    start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics_sidecar"
+    start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics-sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
 }
 
@@ -166,6 +167,8 @@ ANON_KEY="$ANON_KEY"
 SERVICE_ROLE_KEY="$SERVICE_ROLE_KEY"
 JWT_SECRET="$JWT_SECRET"
 SIDECAR_URL="$SIDECAR_URL"
+SIDECAR_PROGRAM="$TARGET/debug/analytics-sidecar"
+SIDECAR_DATABASE_URL="$SIDECAR_DATABASE_URL"
 WEBHOOK_URL="$WEBHOOK_URL"
 WEBHOOK_SECRET="$WEBHOOK_SECRET"
 STANDIN_URL="${STANDIN_URL:-}"
@@ -206,7 +209,7 @@ start_services() {
     stop_process "$RUN/standin.pid"
     start_standin
   fi
-  if ! is_current sidecar "$TARGET/debug/analytics_sidecar"; then
+  if ! is_current sidecar "$TARGET/debug/analytics-sidecar"; then
     step "starting the sidecar"
     stop_process "$RUN/sidecar.pid"
     start_sidecar

@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use crate::audit::Signer;
+use crate::import::Command;
 
 /// Takes jobs from analytics_ext's database, calls the remotes, gives the answers back.
 ///
@@ -24,8 +25,11 @@ use crate::audit::Signer;
 /// no webhook is served; AUDIT_SIGNING_KEY, the seed of an Ed25519 key, 32 bytes as hex or base64, without which no
 /// checkpoint of the audit trail is signed.
 #[derive(Debug, Parser)]
-#[command(name = "analytics_sidecar", version)]
+#[command(name = "analytics-sidecar", version)]
 pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Base address of Decodo's scraping API; plain http only for a loopback address.
     #[arg(long, env = "DECODO_URL", default_value = "https://scraper-api.decodo.com")]
     pub decodo_url: String,
@@ -245,6 +249,15 @@ impl Config {
     }
 }
 
+/// How to reach the database, for a command that needs nothing else.
+pub fn database(environment: impl Fn(&str) -> Option<String>) -> Result<PgConnectOptions, Mistakes> {
+    let mut mistakes = Mistakes(Vec::new());
+    let given = environment("DATABASE_URL").filter(|value| !value.trim().is_empty());
+    let options = database_url(given)
+        .and_then(|url| PgConnectOptions::from_str(url.expose_secret()).map_err(|_| "cannot be understood".to_owned()));
+    mistakes.note("DATABASE_URL", options).ok_or(mistakes)
+}
+
 fn database_url(value: Option<String>) -> Result<SecretString, String> {
     let value = value.ok_or("is not set; give postgres://analytics_sidecar:password@host:port/database")?;
     // The parser's own words may quote the value, so they are not passed on.
@@ -356,7 +369,7 @@ mod tests {
     ];
 
     fn check(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
-        let arguments = Arguments::try_parse_from(std::iter::once(&"analytics_sidecar").chain(arguments))
+        let arguments = Arguments::try_parse_from(std::iter::once(&"analytics-sidecar").chain(arguments))
             .expect("arguments of a known form");
         Config::new(arguments, |name| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())

@@ -1,13 +1,15 @@
 //! Outbound HTTP for analytics_ext. The database decides what is to be fetched and when to try again;
 //! this process takes jobs from it, calls the remote and gives the answer back, untouched. It also receives Stripe's
-//! webhooks and signs the audit trail's checkpoints.
+//! webhooks and signs the audit trail's checkpoints. Called as `import`, it reads an export from disk instead, and ends.
 
 pub mod audit;
 pub mod config;
 pub mod decodo;
 pub mod dispatch;
+pub mod export;
 pub mod failure;
 pub mod http;
+pub mod import;
 pub mod jobs;
 pub mod logging;
 pub mod metrics;

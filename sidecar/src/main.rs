@@ -1,13 +1,14 @@
-//! Table of contents: arguments and environment, log, database, remote, HTTP surfaces, work, errands, stop.
+//! Table of contents: arguments and environment, an import where one is asked for, log, database, remote, HTTP surfaces, work, errands, stop.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use analytics_sidecar::audit::{self, Keepsake};
-use analytics_sidecar::config::{Arguments, Config};
+use analytics_sidecar::config::{self, Arguments, Config, Mistakes};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
+use analytics_sidecar::import;
 use analytics_sidecar::jobs::{POLL, Status, Worker, WorkerSettings};
 use analytics_sidecar::logging;
 use analytics_sidecar::metrics::Metrics;
@@ -28,21 +29,31 @@ const BAD_CONFIGURATION: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match Config::new(Arguments::parse(), |name| std::env::var(name).ok()) {
+    let mut arguments = Arguments::parse();
+    let environment = |name: &str| std::env::var(name).ok();
+    if let Some(command) = arguments.command.take() {
+        return match config::database(environment) {
+            Ok(options) => import::run(command, options).await,
+            Err(mistakes) => misconfigured(&mistakes),
+        };
+    }
+    let config = match Config::new(arguments, environment) {
         Ok(config) => config,
-        Err(mistakes) => {
-            eprintln!("analytics_sidecar: {mistakes}");
-            return ExitCode::from(BAD_CONFIGURATION);
-        }
+        Err(mistakes) => return misconfigured(&mistakes),
     };
     match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "cannot go on");
-            eprintln!("analytics_sidecar: {error}");
+            eprintln!("analytics-sidecar: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn misconfigured(mistakes: &Mistakes) -> ExitCode {
+    eprintln!("analytics-sidecar: {mistakes}");
+    ExitCode::from(BAD_CONFIGURATION)
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 fn start(environment: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_analytics_sidecar"))
+    Command::new(env!("CARGO_BIN_EXE_analytics-sidecar"))
         .env_clear()
         .envs(environment.iter().copied())
         .output()
@@ -23,13 +23,13 @@ fn all_mistakes_are_told_at_once_without_secrets() {
     for name in ["DATABASE_URL", "DECODO_PASSWORD", "SIDECAR_LEASE_SECONDS", "SIDECAR_LISTEN"] {
         assert!(told.contains(&format!("\n  {name}: ")), "{name} in {told}");
     }
-    assert!(told.starts_with("analytics_sidecar: 4 mistakes in the configuration"), "{told}");
+    assert!(told.starts_with("analytics-sidecar: 4 mistakes in the configuration"), "{told}");
     assert!(!told.contains("s3cret") && output.stdout.is_empty(), "{told}");
 }
 
 #[test]
 fn help_names_every_variable_and_shows_no_value_of_a_secret() {
-    let output = Command::new(env!("CARGO_BIN_EXE_analytics_sidecar"))
+    let output = Command::new(env!("CARGO_BIN_EXE_analytics-sidecar"))
         .arg("--help")
         .env_clear()
         .env("DECODO_PASSWORD", "s3cret-remote")
