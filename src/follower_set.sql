@@ -51,7 +51,7 @@ create aggregate analytics.intersect_agg(analytics.follower_set) (
 
 comment on aggregate analytics.follower_set_agg(bigint) is
 $$the set of the ids, in any order, doubles included; null ids are left out
-Ascending ids are compressed as they come; others are sorted in portions of 32 MB. NULL without any id. Errors: 22003 for a negative id.
+Ascending ids are compressed as they come; others are sorted in portions of 16 MB. NULL without any id. Errors: 22003 for a negative id.
 Example: select analytics.follower_set_agg(id) = '{1,2,3}' from (values (3), (1), (2), (1)) as followers (id)$$;
 comment on aggregate analytics.union_agg(analytics.follower_set) is
 $$all ids that are in any of the sets; NULL without any set

@@ -3,8 +3,8 @@
 use super::format::Builder;
 use super::{Error, FollowerSet, Pulse, union};
 
-/// Ids that wait to be sorted: 32 MB.
-const BUFFER: usize = 1 << 22;
+/// Ids that wait to be sorted: 16 MB.
+const BUFFER: usize = 1 << 21;
 
 /// Collects ids and sets. As long as ids ascend they are compressed at once; after that they are sorted in portions, and the
 /// portions are merged like the levels of a log-structured tree: a portion is merged with one at most twice its size.

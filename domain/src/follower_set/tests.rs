@@ -297,7 +297,7 @@ fn dense_ids_weigh_next_to_nothing() {
 #[test]
 fn more_than_a_buffer_in_descending_order() {
     let mut collector = Collector::default();
-    let number = (1 << 22) * 2 + 77;
+    let number = (1 << 21) * 2 + 77;
     for id in (0..number).rev() {
         collector.push(id * 3, idle).unwrap();
     }
