@@ -270,7 +270,7 @@ create or replace function analytics_private.settle_people(
   workspace_id uuid, platform text, captured_at timestamptz, is_late boolean, platform_user_ids text[], inout handles text[], inout numbers bigint[],
   out former_of bigint[], out former text[]
 ) language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := settle_people.workspace_id;
@@ -292,7 +292,7 @@ begin
       select f.number from analytics.platform_user_handles f
       where f.workspace_id = place and f.platform = settle_people.platform and f.handle = n.handle and f.seen_until >= settle_people.captured_at
       order by f.seen_until limit 1) w on n.id is null
-  where n.number is null and (n.handle is not null or n.id is not null);
+  where n.number is null;
 
   -- First everybody lets go of his handle: two may have changed theirs for each other's.
   insert into analytics.platform_user_handles as f (workspace_id, platform, number, handle, seen_until)
@@ -350,7 +350,7 @@ create or replace function analytics_private.store_people(
   import analytics_private.follower_imports, platform text, page integer, handles text[], platform_user_ids text[], followed_at timestamptz[],
   is_gone boolean[], full_names text[], profile_pic_urls text[], verified boolean[], follower_counts bigint[], extra_data text[]
 ) returns integer language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_custom_plan set jit = off as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := import.workspace_id;
@@ -362,6 +362,7 @@ declare
   removed bigint[];
   seen_version bigint;
   counter record;
+  -- Where each stands in handles and platform_user_ids, 0 of whom was removed.
   numbers bigint[];
   unknown bigint := 0;
   former_of bigint[];
@@ -386,12 +387,12 @@ begin
   for look in 1..2 loop
     exit when people = 0;
     if platform_user_ids is null then
-      select array_agg(u.number order by n.o), count(*) filter (where u.number is null and n.handle is not null) into numbers, unknown
+      select array_agg(case when n.handle is null then 0 else u.number end order by n.o), count(*) filter (where u.number is null and n.handle is not null) into numbers, unknown
       from unnest(store_people.handles) with ordinality n (handle, o)
         left join analytics.platform_users u on u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
           and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
     else
-      select array_agg(coalesce(i.number, u.number) order by n.o),
+      select array_agg(case when n.handle is null and n.id is null then 0 else coalesce(i.number, u.number) end order by n.o),
         count(*) filter (where i.number is null and u.number is null and (n.handle is not null or n.id is not null)) into numbers, unknown
       from unnest(store_people.handles, store_people.platform_user_ids) with ordinality n (handle, id, o)
         left join analytics.platform_users i on i.workspace_id = place and i.platform = store_people.platform and i.platform_user_id = n.id
@@ -409,18 +410,20 @@ begin
       select s.handles, s.numbers, s.former_of, s.former into handles, numbers, former_of, former
       from analytics_private.settle_people(place, store_people.platform, at, is_late, platform_user_ids, handles, numbers) s;
     end if;
-    numbers := (
-      select array_agg(coalesce(n.number, case when n.is_new then counter.last_number + n.rank end) order by n.o)
-      from (select u.number, u.o, u.is_new, sum(u.is_new::integer) over (order by u.o) as rank
-            from (select x.number, x.o, x.number is null and (x.handle is not null or x.id is not null) as is_new
-                  from unnest(store_people.handles, store_people.platform_user_ids, numbers) with ordinality x (handle, id, number, o)) u) n);
-    insert into analytics.platform_users (workspace_id, platform, number, handle, platform_user_id, first_seen_at,
-      full_name, profile_pic_url, is_verified, follower_count, extra_data, details_at)
-    select place, store_people.platform, n.number, n.handle, n.id, at, n.full_name, n.profile_pic_url, n.is_verified, n.follower_count, n.extra_data::jsonb,
-      case when num_nonnulls(n.full_name, n.profile_pic_url, n.is_verified, n.follower_count, n.extra_data) > 0 then at end
-    from unnest(numbers, store_people.handles, store_people.platform_user_ids, store_people.full_names, store_people.profile_pic_urls, store_people.verified,
-        store_people.follower_counts, store_people.extra_data) as n (number, handle, id, full_name, profile_pic_url, is_verified, follower_count, extra_data)
-    where n.number > counter.last_number;
+    numbers := analytics_private.number_new(numbers, counter.last_number);
+    if num_nonnulls(full_names, profile_pic_urls, verified, follower_counts, extra_data) = 0 then
+      insert into analytics.platform_users (workspace_id, platform, number, handle, platform_user_id, first_seen_at)
+      select place, store_people.platform, n.number, n.handle, n.id, at
+      from unnest(numbers, store_people.handles, store_people.platform_user_ids) as n (number, handle, id) where n.number > counter.last_number;
+    else
+      insert into analytics.platform_users (workspace_id, platform, number, handle, platform_user_id, first_seen_at,
+        full_name, profile_pic_url, is_verified, follower_count, extra_data, details_at)
+      select place, store_people.platform, n.number, n.handle, n.id, at, n.full_name, n.profile_pic_url, n.is_verified, n.follower_count, n.extra_data::jsonb,
+        case when num_nonnulls(n.full_name, n.profile_pic_url, n.is_verified, n.follower_count, n.extra_data) > 0 then at end
+      from unnest(numbers, store_people.handles, store_people.platform_user_ids, store_people.full_names, store_people.profile_pic_urls, store_people.verified,
+          store_people.follower_counts, store_people.extra_data) as n (number, handle, id, full_name, profile_pic_url, is_verified, follower_count, extra_data)
+      where n.number > counter.last_number;
+    end if;
     get diagnostics unknown = row_count;
     update analytics_private.platform_user_counters c set last_number = c.last_number + unknown
     where c.workspace_id = place and c.platform = store_people.platform;
@@ -459,8 +462,8 @@ begin
     case when store_people.followed_at is not null then (
       select array_agg(t.followed_at order by t.number) from (
         select x.number, max(x.followed_at) as followed_at from unnest(numbers, store_people.is_gone, store_people.followed_at) as x (number, is_gone, followed_at)
-        where x.number is not null and x.is_gone is not true group by x.number) t) end
-  from unnest(numbers, store_people.is_gone) as n (number, is_gone)
+        where x.number > 0 and x.is_gone is not true group by x.number) t) end
+  from unnest(numbers, store_people.is_gone) as n (number, is_gone) where n.number > 0
   on conflict on constraint follower_import_pages_pkey do update set
     person_count = excluded.person_count, removed_count = excluded.removed_count, members = excluded.members, gone = excluded.gone, followed_at = excluded.followed_at;
   if (select sum(p.person_count) from analytics_private.follower_import_pages p where p.workspace_id = place and p.import_id = import.id)
@@ -563,6 +566,7 @@ begin
     -- Who adds an account writes the workspace's row first.
     perform from analytics.workspaces w where w.id = place.workspace_id for no key update skip locked;
     continue when not found or exists (select from analytics.social_accounts a where a.workspace_id = place.workspace_id and a.platform = place.platform);
+    perform analytics_private.lock_people(place.workspace_id, place.platform);
     delete from analytics.platform_users u using (
       select o.number from analytics.platform_users o where o.workspace_id = place.workspace_id and o.platform = place.platform limit max_people - people) old
     where u.workspace_id = place.workspace_id and u.platform = place.platform and u.number = old.number;
@@ -884,7 +888,7 @@ $$;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What clients call. Definer, these: nobody writes lists but they; each checks the caller itself.
 
-create or replace function analytics_private.own_list(import_id uuid) returns analytics_private.follower_imports
+create or replace function analytics_private.own_list(import_id uuid, minimum text) returns analytics_private.follower_imports
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   list analytics_private.follower_imports;
@@ -894,7 +898,7 @@ begin
   if not found then
     perform analytics_private.raise_error('NOT_FOUND', 'there is no such import in your workspaces', 'begin one with analytics.begin_follower_import()');
   end if;
-  perform analytics.require_role(list.workspace_id, 'editor');
+  perform analytics.require_role(list.workspace_id, own_list.minimum);
   return list;
 end
 $$;
@@ -1000,7 +1004,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(add_follower_page.import_id);
+  list := analytics_private.own_list(add_follower_page.import_id, 'editor');
   return analytics_private.add_page(analytics_private.open_list(list.workspace_id, list.id, false), add_follower_page.page, add_follower_page.people, null, null, null);
 end
 $$;
@@ -1024,7 +1028,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(finish_follower_import.import_id);
+  list := analytics_private.own_list(finish_follower_import.import_id, 'editor');
   return analytics_private.finish_list(list.workspace_id, list.id);
 end
 $$;
@@ -1048,7 +1052,7 @@ declare
   list analytics_private.follower_imports;
 begin
   perform analytics_private.require_user();
-  list := analytics_private.own_list(abandon_follower_import.import_id);
+  list := analytics_private.own_list(abandon_follower_import.import_id, 'editor');
   return analytics_private.drop_list(list.workspace_id, list.id);
 end
 $$;
@@ -1083,7 +1087,7 @@ create or replace function analytics_private.follower_import(import_id uuid) ret
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.require_user();
-  return analytics_private.begun_list(analytics_private.own_list(follower_import.import_id));
+  return analytics_private.begun_list(analytics_private.own_list(follower_import.import_id, 'analyst'));
 end
 $$;
 
@@ -1095,7 +1099,7 @@ end
 $$;
 comment on function analytics.follower_import(uuid) is
 $$how far a list is that comes in pages, to go on with it after an interruption
-Returns what begin_follower_import() returns: status is open, finished or abandoned, pages those that are there, summary what finishing answered. Needs the role editor.
+Returns what begin_follower_import() returns: status is open, finished or abandoned, pages those that are there, summary what finishing answered. Needs the role analyst.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such import in the caller's workspaces).
 Example: select analytics.follower_import('0195c3a0-0000-7000-8000-0000000000c1') ->> 'status' = 'open'$$;
 

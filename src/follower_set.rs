@@ -5,9 +5,10 @@
 
 use std::ffi::{CStr, CString};
 use std::fmt::Write;
+use std::ops::Range;
 
 use analytics_domain::follower_set::{
-    self as domain, Builder, Change, Chunk, Collector, Comparison, Directory, Error, FollowerSet, Ids,
+    self as domain, Builder, Change, Chunk, Collector, Comparison, Directory, Error, FollowerSet, Ids, Stored,
 };
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Array, Datum, Internal};
@@ -64,10 +65,23 @@ unsafe impl BoxRet for SetBytes {
     }
 }
 
+impl Stored for Set<'_> {
+    fn read(&self, range: Range<usize>, into: &mut Vec<u8>) {
+        self.0.read(range, into);
+    }
+}
+
 impl<'a> Set<'a> {
-    /// All of it.
-    fn read(self) -> FollowerSet<'a> {
-        ok(FollowerSet::new(self.0.bytes()))
+    /// To be read whole. What is large stays where it is stored and is fetched in parts: memory that is used again costs less
+    /// than fresh memory for all of it.
+    fn open(&'a self) -> FollowerSet<'a> {
+        const LARGE: usize = 512 << 10;
+        let length = self.0.len();
+        if length > LARGE && self.0.is_in_parts() {
+            FollowerSet::stored(self.directory(), self, length)
+        } else {
+            ok(FollowerSet::new(self.0.bytes()))
+        }
     }
 
     /// Head and directory, without the chunks.
@@ -146,7 +160,7 @@ fn follower_set_out(set: Set) -> CString {
     /// Below the 1 GB of a text.
     const LONGEST: usize = 1_000_000_000;
     let mut text = String::from("{");
-    ok(set.read().for_each_chunk(interrupts::check, |ids| {
+    ok(set.open().for_each_chunk(interrupts::check, |ids| {
         // 19 digits and a comma each.
         text.try_reserve(20 * ids.len()).map_err(|_| Error::OutOfMemory)?;
         for id in ids {
@@ -198,7 +212,7 @@ fn follower_set_from_array(ids: Array<i64>) -> SetBytes {
 fn follower_set_to_array(set: Set) -> Vec<i64> {
     /// Elements of eight bytes in 1 GB, less the array's head.
     const MOST: u64 = (1 << 27) - 16;
-    let set = set.read();
+    let set = set.open();
     if set.count() > MOST {
         ok(Err(Error::TooLarge))
     }
@@ -215,42 +229,42 @@ fn follower_set_to_array(set: Set) -> Vec<i64> {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_union(a: Set, b: Set) -> SetBytes {
-    SetBytes(ok(domain::union(a.read(), b.read(), interrupts::check)))
+    SetBytes(ok(domain::union(a.open(), b.open(), interrupts::check)))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_intersect(a: Set, b: Set) -> SetBytes {
-    SetBytes(ok(domain::intersection(a.read(), b.read(), interrupts::check)))
+    SetBytes(ok(domain::intersection(a.open(), b.open(), interrupts::check)))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_difference(a: Set, b: Set) -> SetBytes {
-    SetBytes(ok(domain::difference(a.read(), b.read(), interrupts::check)))
+    SetBytes(ok(domain::difference(a.open(), b.open(), interrupts::check)))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_symmetric_difference(a: Set, b: Set) -> SetBytes {
-    SetBytes(ok(domain::symmetric_difference(a.read(), b.read(), interrupts::check)))
+    SetBytes(ok(domain::symmetric_difference(a.open(), b.open(), interrupts::check)))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_contains(a: Set, b: Set) -> bool {
-    ok(a.read().contains_set(b.read(), interrupts::check))
+    ok(a.open().contains_set(b.open(), interrupts::check))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_contained(a: Set, b: Set) -> bool {
-    ok(b.read().contains_set(a.read(), interrupts::check))
+    ok(b.open().contains_set(a.open(), interrupts::check))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_overlaps(a: Set, b: Set) -> bool {
-    ok(a.read().overlaps(b.read(), interrupts::check))
+    ok(a.open().overlaps(b.open(), interrupts::check))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_eq(a: Set, b: Set) -> bool {
-    ok(a.read().equals(b.read(), interrupts::check))
+    ok(a.open().equals(b.open(), interrupts::check))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
@@ -265,11 +279,11 @@ fn set_hash(set: Set) -> i32 {
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
 fn set_hash_extended(set: Set, seed: i64) -> i64 {
-    ok(set.read().hash(seed as u64, interrupts::check)) as i64
+    ok(set.open().hash(seed as u64, interrupts::check)) as i64
 }
 
 fn counts(a: Set, b: Set) -> Comparison {
-    ok(domain::compare(a.read(), b.read(), interrupts::check))
+    ok(domain::compare(a.open(), b.open(), interrupts::check))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000)]
@@ -384,7 +398,7 @@ fn follower_diff(
     before: Set,
     after: Set,
 ) -> TableIterator<'static, (name!(change_type, &'static str), name!(follower_id, i64))> {
-    let diff = ok(domain::diff(before.read(), after.read(), interrupts::check));
+    let diff = ok(domain::diff(before.open(), after.open(), interrupts::check));
     let rows = |kind, ids: Vec<u8>| ok(Ids::new(ids)).map(move |id| (kind, bigint(ok(id))));
     TableIterator::new(rows("new_follower", diff.gained).chain(rows("unfollower", diff.lost)))
 }
@@ -394,7 +408,7 @@ fn follower_diff_sets(
     before: Set,
     after: Set,
 ) -> TableIterator<'static, (name!(gained, SetBytes), name!(lost, SetBytes))> {
-    let diff = ok(domain::diff(before.read(), after.read(), interrupts::check));
+    let diff = ok(domain::diff(before.open(), after.open(), interrupts::check));
     TableIterator::once((SetBytes(diff.gained), SetBytes(diff.lost)))
 }
 
@@ -410,10 +424,10 @@ fn replay_deltas(keyframe: Set, added: Array<&[u8]>, removed: Array<&[u8]>) -> S
     let changes = added.iter().zip(removed.iter()).map(|(added, removed)| {
         let set = |bytes: Option<&'_ [u8]>| bytes.map_or_else(|| nothing.clone(), <[u8]>::to_vec);
         let (added, removed) = (set(added), set(removed));
-        Change::new(ok(FollowerSet::new(&added)), ok(FollowerSet::new(&removed)))
+        ok(Change::new(ok(FollowerSet::new(&added)), ok(FollowerSet::new(&removed))))
     });
     match ok(Change::all(changes.collect(), interrupts::check)) {
-        Some(change) => SetBytes(ok(change.apply(keyframe.read(), interrupts::check))),
+        Some(change) => SetBytes(ok(change.apply(keyframe.open(), interrupts::check))),
         None => SetBytes(keyframe.0.bytes().to_vec()),
     }
 }
@@ -427,7 +441,7 @@ fn remap(set: Set, from_numbers: Array<i64>, to_numbers: Array<i64>) -> SetBytes
         refuse(PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR, "from_numbers and to_numbers must have the same length");
     }
     let replacements: Vec<_> = from.iter().zip(to).map(|(from, to)| (id(*from), id(*to))).collect();
-    SetBytes(ok(domain::remap(set.read(), &replacements, interrupts::check)))
+    SetBytes(ok(domain::remap(set.open(), &replacements, interrupts::check)))
 }
 
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000, schema = "analytics_private")]
@@ -467,7 +481,7 @@ fn collect_set(mut state: Internal, set: Option<Set>, fcinfo: pg_sys::FunctionCa
     if let Some(set) = set {
         // SAFETY: as above.
         let collector = unsafe { aggregate::get_or_keep::<Collector>(&mut state, fcinfo) };
-        ok(collector.push_set(set.read(), interrupts::check));
+        ok(collector.push_set(set.open(), interrupts::check));
     }
     state
 }
@@ -515,7 +529,11 @@ impl Common {
             Some(common) => {
                 ok(FollowerSet::new(common).and_then(|common| domain::intersection(common, set, interrupts::check)))
             }
-            None => set.bytes().to_vec(),
+            None => {
+                let mut bytes = Vec::new();
+                ok(set.copy_bytes(&mut bytes));
+                bytes
+            }
         });
     }
 }
@@ -524,7 +542,7 @@ impl Common {
 fn common_set(mut state: Internal, set: Option<Set>, fcinfo: pg_sys::FunctionCallInfo) -> Internal {
     if let Some(set) = set {
         // SAFETY: the functions of this aggregate share the state, and it is a Common.
-        unsafe { aggregate::get_or_keep::<Common>(&mut state, fcinfo) }.narrow(set.read());
+        unsafe { aggregate::get_or_keep::<Common>(&mut state, fcinfo) }.narrow(set.open());
     }
     state
 }

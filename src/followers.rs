@@ -71,6 +71,21 @@ fn read_people(
     })
 }
 
+/// The numbers, with the next ones after `last` in place of the nulls.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+fn number_new(numbers: Array<'_, i64>, last: i64) -> Vec<i64> {
+    let mut next = last;
+    numbers
+        .iter()
+        .map(|number| {
+            number.unwrap_or_else(|| {
+                next += 1;
+                next
+            })
+        })
+        .collect()
+}
+
 fn from_columns(
     platform: &str,
     max_people: usize,

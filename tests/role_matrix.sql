@@ -62,9 +62,14 @@ begin
     perform analytics.unlock_profile('unlocked'), analytics.favorite_profile('unlocked'), analytics.search_profiles('unlocked');
     if a.actor in ('owner', 'stranger') then
       perform analytics.create_post(name => 'post');
+      perform analytics.record_followers(l.account, l.people, now() - l.days * interval '1 day', is_complete => true)
+      from (select (analytics.add_account(platform => 'x', handle => a.actor) ->> 'id')::uuid) m (account),
+        lateral (values (m.account, '[{"id": 1, "username": "ann"}]', 2), (m.account, '[{"id": 1, "username": "anna"}, "bob"]', 1)) l (account, people, days);
+      perform analytics.add_follower_page((analytics.begin_follower_import(s.id) ->> 'import_id')::uuid, 0, '["cid"]') from analytics.social_accounts s where s.handle = a.actor;
     end if;
     perform pg_temp.act('', 'none');
   end loop;
+  perform analytics_private.sidecar_store_document(s.id, 'audience_insights.json', now(), '{}') from analytics.social_accounts s;
   perform analytics_private.map_db_login(session_user::text, pg_temp.person('owner'));
   perform analytics_private.enqueue_job('instagram_profile', 'unlocked', '{"username": "unlocked"}');
 end

@@ -49,15 +49,32 @@ impl<'a> Varlena<'a> {
         }
     }
 
+    /// Appends a part of it, with no copy left behind.
+    pub fn read(self, range: std::ops::Range<usize>, into: &mut Vec<u8>) {
+        let part = self.slice(range);
+        into.extend_from_slice(part);
+        // SAFETY: a slice is a new allocation of the server, of which `part` is what follows its length word; nobody else
+        // has seen it.
+        unsafe { pg_sys::pfree(part.as_ptr().sub(pg_sys::VARHDRSZ).cast_mut().cast()) };
+    }
+
+    /// Whether it is stored out of line and not compressed, so that a part can be read without the rest.
+    pub fn is_in_parts(self) -> bool {
+        // SAFETY: the datum is a varlena, of which only the header is looked at.
+        unsafe {
+            varlena::varatt_is_1b_e(self.datum.cast_mut_ptr())
+                && pg_sys::toast_datum_size(self.datum) + pg_sys::VARHDRSZ == pg_sys::toast_raw_datum_size(self.datum)
+        }
+    }
+
     /// The same value for later calls of a set-returning function, to be read by [`Self::slice`]: a stored value stays where
     /// it is, anything else is copied into the current memory context.
     pub fn keep(self) -> Self {
         let pointer = self.datum.cast_mut_ptr::<pg_sys::varlena>();
+        let is_in_parts = self.is_in_parts();
         // SAFETY: the datum is a varlena. What a pointer to a stored value leads to is kept by the statement's snapshot.
         let kept = unsafe {
-            let is_stored_plain = varlena::varatt_is_1b_e(pointer)
-                && pg_sys::toast_datum_size(self.datum) + pg_sys::VARHDRSZ == pg_sys::toast_raw_datum_size(self.datum);
-            if is_stored_plain {
+            if is_in_parts {
                 let size = varlena::varsize_any(pointer);
                 let copy = pg_sys::palloc(size).cast::<u8>();
                 std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), copy, size);

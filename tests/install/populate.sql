@@ -25,6 +25,11 @@ select analytics_private.set_setting('billing_test_events', '1');
 select analytics_private.apply_billing_event(json_build_object('id', 'evt_1', 'object', 'event', 'type', 'customer.subscription.created', 'created', 1800000000, 'livemode', false, 'data', json_build_object('object', json_build_object(
   'id', 'sub_1', 'object', 'subscription', 'customer', 'cus_1', 'status', 'active', 'cancel_at_period_end', false, 'billing_cycle_anchor', 1800000000, 'current_period_start', 1800000000, 'current_period_end', 1802678400,
   'metadata', json_build_object('workspace_id', w.id), 'items', json_build_object('data', json_build_array(json_build_object('price', json_build_object('id', 'price_1')))))))) ->> 'status' from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000002';
+insert into analytics.social_accounts (workspace_id, platform, handle, created_by) select w.id, 'instagram', 'ada', w.owner_id from analytics.workspaces w where w.owner_id = '00000000-0000-4000-8000-000000000001';
+select analytics_private.sidecar_finish_import(i.id) ->> 'member_count' from (select (analytics_private.sidecar_begin_import(a.id, '2026-05-01', is_complete => true) ->> 'import_id')::uuid from analytics.social_accounts a) i (id), lateral analytics_private.sidecar_add_page(i.id, 0, '{x,y}', '{1,2}', '{2026-01-01,2026-02-01}');
+select analytics_private.sidecar_finish_import(i.id) ->> 'lost' from (select (analytics_private.sidecar_begin_import(a.id, '2026-05-02', is_complete => true) ->> 'import_id')::uuid from analytics.social_accounts a) i (id), lateral analytics_private.sidecar_add_page(i.id, 0, '{renamed}', '{1}');
+select analytics_private.sidecar_add_page(i.id, 0, '{z}') ->> 'people' from (select (analytics_private.sidecar_begin_import(a.id, '2026-05-03') ->> 'import_id')::uuid from analytics.social_accounts a) i (id);
+select analytics_private.sidecar_store_document(a.id, 'audience_insights.json', '2026-05-01', '{"a": 1}') from analytics.social_accounts a;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
 select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
 select analytics_private.seal_audit() > 0;

@@ -339,7 +339,7 @@ select results_eq(format('select w.name::text, w.description, w.status::text, w.
   'what is left is a tombstone');
 select is((select count(*) from analytics.workspace_invites i where i.workspace_id = :'place' and (i.email is not null or i.accepted_at is null and i.revoked_at is null)), 0::bigint, 'without addresses, and no invitation open');
 select is((select default_workspace_id from analytics.users where id = :'admin'), pg_temp.personal_workspace(:'admin'), 'members work in their own workspaces again');
-select is((select count(*) from analytics.audit_logs), :records + 7::bigint, 'the audit trail is whole, and grew by what happened');
+select is((select count(*) from analytics.audit_logs), :records + 8::bigint, 'the audit trail is whole, and grew by what happened');
 select is(pg_temp.audited('workspace.deleted', :'place'), 1::bigint, 'deleting is audited');
 
 -- Forgetting old invitations ---------------------------------------------------------------------------------------------

@@ -268,7 +268,7 @@ insert into calls values (format('select analytics.record_followers(%L, ''["a"]'
 grant select on calls to public;
 select is(pg_temp.state_of(call), 'fine', 'an editor may ' || call) from calls;
 select pg_temp.act_as(:'analyst');
-select is(pg_temp.state_of(call), 'PT403', 'an analyst may not ' || call) from calls;
+select is(pg_temp.state_of(call), case when call ~ 'analytics.follower_import' then 'fine' else 'PT403' end, 'an analyst: ' || call) from calls;
 select is((select count(*) > 0 from analytics.follower_snapshots) and (select count(*) > 0 from analytics.platform_users) and (select count(*) > 0 from analytics.platform_user_handles), true, 'but reads');
 select is(pg_temp.state_of(statement), '42501', 'nobody writes past the functions: ' || statement) from unnest(array['update analytics.follower_snapshots set gained_count = 0', 'delete from analytics.follower_snapshots', 'update analytics.platform_users set handle = null',
   'delete from analytics.platform_user_handles', 'insert into analytics.platform_user_handles default values', 'select * from analytics_private.follower_imports', 'select * from analytics_private.account_documents']) statement;

@@ -51,8 +51,7 @@ impl Collector {
     /// Adds all ids of a set.
     pub fn push_set(&mut self, set: FollowerSet, pulse: Pulse) -> Result<(), Error> {
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(set.bytes().len()).map_err(|_| Error::OutOfMemory)?;
-        bytes.extend_from_slice(set.bytes());
+        set.copy_bytes(&mut bytes)?;
         self.push_run(bytes, pulse)
     }
 

@@ -157,6 +157,7 @@ impl Default for Chunk {
 }
 
 const CUT_SHORT: Error = Error::Damaged("a chunk is cut short");
+const MALFORMED: Error = Error::Damaged("a block is malformed");
 const OUT_OF_RANGE: Error = Error::Damaged("an id is out of range");
 
 impl Chunk {
@@ -202,66 +203,90 @@ fn decode_block<'a>(
     ids: &mut [u64; BLOCK],
 ) -> Result<&'a [u8], Error> {
     let (&[width, exceptions], bytes) = bytes.split_first_chunk().ok_or(CUT_SHORT)?;
-    if width > 63 || usize::from(exceptions) > BLOCK {
-        return Err(Error::Damaged("a block is malformed"));
+    if width > 63 {
+        return Err(MALFORMED);
     }
     let low_width = width.min(32);
     let mut gaps = [0u32; BLOCK];
     let (low, bytes) = bytes.split_at_checked(plane(low_width)).ok_or(CUT_SHORT)?;
     packer.decompress(low, &mut gaps, low_width);
-    if width <= 32 && exceptions == 0 {
+    let (high, bytes) = bytes.split_at_checked(plane(width - low_width)).ok_or(CUT_SHORT)?;
+    let (exceptions, rest) = Exceptions::of(exceptions, bytes)?;
+    let is_narrow = width <= 32 && exceptions.patch_narrow(width, &mut gaps);
+    if is_narrow {
         // 128 gaps of 32 bits cannot wrap, so one look at the end is enough.
         let mut last = last;
         for (id, gap) in ids.iter_mut().zip(gaps) {
             last += 1 + u64::from(gap);
             *id = last;
         }
-        return if last <= i64::MAX as u64 { Ok(bytes) } else { Err(OUT_OF_RANGE) };
+        return if last <= i64::MAX as u64 { Ok(rest) } else { Err(OUT_OF_RANGE) };
     }
     let mut wide = gaps.map(u64::from);
-    let (high, mut bytes) = bytes.split_at_checked(plane(width - low_width)).ok_or(CUT_SHORT)?;
     if width > 32 {
         packer.decompress(high, &mut gaps, width - 32);
         for (gap, high) in wide.iter_mut().zip(gaps) {
             *gap |= u64::from(high) << 32;
         }
     }
-    if exceptions > 0 {
-        let (&[size], rest) = bytes.split_first_chunk().ok_or(CUT_SHORT)?;
-        let size = usize::from(size);
-        let (positions, rest) = rest.split_at_checked(exceptions.into()).ok_or(CUT_SHORT)?;
-        let (parts, rest) = rest.split_at_checked(positions.len() * size).ok_or(CUT_SHORT)?;
-        if !(1..=8).contains(&size) {
-            return Err(Error::Damaged("a block is malformed"));
-        }
-        for (position, part) in positions.iter().zip(parts.chunks_exact(size)) {
-            let mut high = [0; 8];
-            high[..size].copy_from_slice(part);
-            let high = u64::from_le_bytes(high);
-            let gap = wide.get_mut(usize::from(*position)).ok_or(Error::Damaged("a block is malformed"))?;
-            if high.leading_zeros() < u32::from(width) {
-                return Err(OUT_OF_RANGE);
-            }
-            *gap |= high << width;
-        }
-        bytes = rest;
-    }
+    exceptions.patch_wide(width, &mut wide)?;
     let mut last = last;
-    let mut largest = 0;
     for (id, gap) in ids.iter_mut().zip(wide) {
-        largest |= gap;
-        last = last.wrapping_add(1).wrapping_add(gap);
+        last = next(last, gap)?;
         *id = last;
     }
-    // Gaps below 2^56 cannot wrap either; the others are added one by one.
-    if largest >> 56 != 0 {
-        let mut last = ids[0].wrapping_sub(wide[0]).wrapping_sub(1);
-        for (id, gap) in ids.iter_mut().zip(wide) {
-            last = next(last, gap)?;
-            *id = last;
+    Ok(rest)
+}
+
+/// The gaps of a block that are wider than its width.
+struct Exceptions<'a> {
+    positions: &'a [u8],
+    parts: &'a [u8],
+    size: usize,
+}
+
+impl<'a> Exceptions<'a> {
+    fn of(number: u8, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
+        if number == 0 {
+            return Ok((Self { positions: &[], parts: &[], size: 1 }, bytes));
         }
+        let (&[size], bytes) = bytes.split_first_chunk().ok_or(CUT_SHORT)?;
+        let (positions, bytes) = bytes.split_at_checked(number.into()).ok_or(CUT_SHORT)?;
+        let (parts, bytes) = bytes.split_at_checked(positions.len() * usize::from(size)).ok_or(CUT_SHORT)?;
+        if !(1..=8).contains(&size) || positions.iter().any(|position| usize::from(*position) >= BLOCK) {
+            return Err(MALFORMED);
+        }
+        Ok((Self { positions, parts, size: size.into() }, bytes))
     }
-    if ids[BLOCK - 1] <= i64::MAX as u64 { Ok(bytes) } else { Err(OUT_OF_RANGE) }
+
+    /// Position and upper part of each.
+    fn all(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.positions.iter().zip(self.parts.chunks_exact(self.size)).map(|(position, part)| {
+            let high = part.iter().rev().fold(0, |high, byte| high << 8 | u64::from(*byte));
+            (usize::from(*position) % BLOCK, high)
+        })
+    }
+
+    /// False when a gap has more than 32 bits; then nothing was patched that `patch_wide` would not patch again.
+    fn patch_narrow(&self, width: u8, gaps: &mut [u32; BLOCK]) -> bool {
+        for (position, high) in self.all() {
+            if high > u64::from(u32::MAX) >> width {
+                return false;
+            }
+            gaps[position] |= (high << width) as u32;
+        }
+        true
+    }
+
+    fn patch_wide(&self, width: u8, gaps: &mut [u64; BLOCK]) -> Result<(), Error> {
+        for (position, high) in self.all() {
+            if high > u64::MAX >> width {
+                return Err(OUT_OF_RANGE);
+            }
+            gaps[position] |= high << width;
+        }
+        Ok(())
+    }
 }
 
 /// Bytes of 128 numbers of `width` bits.
@@ -361,9 +386,29 @@ impl Builder {
     }
 
     /// Adds ascending ids above all that are there.
-    pub fn extend(&mut self, ids: &[u64]) {
-        for id in ids {
-            self.push(*id);
+    pub fn extend(&mut self, mut ids: &[u64]) {
+        debug_assert!(ids.is_sorted_by(|a, b| a < b) && ids.first() > self.last().as_ref(), "ids must ascend");
+        while let Some((first, rest)) = ids.split_first() {
+            if self.room == 0 {
+                self.push(*first);
+                ids = rest;
+                continue;
+            }
+            let number = ids.len().min(self.room).min(BLOCK - self.waiting);
+            let (now, later) = ids.split_at(number);
+            let mut last = self.last;
+            for (gap, id) in self.gaps[self.waiting..].iter_mut().zip(now) {
+                *gap = id.wrapping_sub(last).wrapping_sub(1);
+                last = *id;
+            }
+            self.last = last;
+            self.waiting += number;
+            self.room -= number;
+            self.count += number as u64;
+            if self.waiting == BLOCK {
+                self.write_block();
+            }
+            ids = later;
         }
     }
 
@@ -446,16 +491,17 @@ impl Builder {
             let above = |gap: u64| gap >> width;
             let all = self.gaps.iter().fold(0, |all, gap| all | above(*gap));
             let size = (64 - all.leading_zeros()).div_ceil(8) as usize;
-            self.chunks.push(size as u8);
+            let mut positions = [0; BLOCK];
+            let mut found = 0;
             for (position, gap) in self.gaps.iter().enumerate() {
-                if above(*gap) != 0 {
-                    self.chunks.push(position as u8);
-                }
+                positions[found % BLOCK] = position as u8;
+                found += usize::from(above(*gap) != 0);
             }
-            for gap in self.gaps {
-                if above(gap) != 0 {
-                    self.chunks.extend_from_slice(&above(gap).to_le_bytes()[..size]);
-                }
+            let positions = &positions[..found];
+            self.chunks.push(size as u8);
+            self.chunks.extend_from_slice(positions);
+            for position in positions {
+                self.chunks.extend_from_slice(&above(self.gaps[usize::from(*position)]).to_le_bytes()[..size]);
             }
         }
     }

@@ -1,19 +1,31 @@
 //! Two sets at once.
 //!
-//! One walk serves all operations: it hands out runs of ids that are in both, in the left only, in the right only. Equal runs
-//! are compared eight ids at a time: between two lists of one account most neighbours are the same.
+//! One walk serves all operations. Equal runs are compared eight ids at a time: between two lists of one account most
+//! neighbours are the same. Where they differ, ids are taken one by one without a branch that the processor could guess wrong:
+//! one, and while equal runs stay short, more and more before the next look for a run.
 
 use super::format::{Builder, Chunk};
-use super::{Error, FollowerSet, Pulse};
+use super::{Error, FollowerSet, Pulse, Window};
+
+/// Steps without a look for an equal run, at most.
+const LONG: usize = 256;
+/// Equal runs below this are short.
+const SHORT_RUN: usize = 8;
 
 /// What a walk over two sets is for.
 trait Visitor {
     /// Whether ids of one side only are of no interest, so that chunks of them need not be decoded.
     const SKIPS_LEFT: bool;
     const SKIPS_RIGHT: bool;
+    /// Ids that are in both.
     fn both(&mut self, ids: &[u64]);
+    /// Ids that are only in the left, only in the right.
     fn left(&mut self, ids: &[u64]);
     fn right(&mut self, ids: &[u64]);
+    /// The next id of each: the smaller one is taken, or both when they are equal. Without a branch.
+    fn step(&mut self, left: u64, right: u64);
+    /// After at most [`LONG`] steps.
+    fn end_of_steps(&mut self) {}
     /// True when the answer is known and the walk may end.
     fn is_settled(&self) -> bool {
         false
@@ -23,6 +35,7 @@ trait Visitor {
 /// A place in a set; `rest` is what is left of the decoded chunk.
 struct Cursor<'a> {
     set: FollowerSet<'a>,
+    window: Window,
     next_chunk: usize,
     chunk: Chunk,
     at: usize,
@@ -30,7 +43,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn new(set: FollowerSet<'a>) -> Self {
-        Self { set, next_chunk: 0, chunk: Chunk::default(), at: 0 }
+        Self { set, window: Window::default(), next_chunk: 0, chunk: Chunk::default(), at: 0 }
     }
 
     #[inline]
@@ -47,7 +60,7 @@ impl<'a> Cursor<'a> {
             return Ok(false);
         }
         pulse();
-        self.set.decode(self.next_chunk, &mut self.chunk)?;
+        self.set.decode(self.next_chunk, &mut self.window, &mut self.chunk)?;
         self.next_chunk += 1;
         self.at = 0;
         Ok(true)
@@ -63,40 +76,13 @@ impl<'a> Cursor<'a> {
     }
 }
 
-fn walk(left: FollowerSet, right: FollowerSet, visitor: &mut impl Visitor, pulse: Pulse) -> Result<(), Error> {
-    walk_with(left, right, visitor, pulse)
-}
-
-fn walk_with<V: Visitor>(left: FollowerSet, right: FollowerSet, visitor: &mut V, pulse: Pulse) -> Result<(), Error> {
+fn walk<V: Visitor>(left: FollowerSet, right: FollowerSet, visitor: &mut V, pulse: Pulse) -> Result<(), Error> {
     let (mut left, mut right) = (Cursor::new(left), Cursor::new(right));
     let mut has_left = left.fill(pulse)?;
     let mut has_right = right.fill(pulse)?;
     while has_left && has_right && !visitor.is_settled() {
         let (x, y) = (left.rest(), right.rest());
-        let (mut i, mut j) = (0, 0);
-        loop {
-            let equal = common_prefix(&x[i..], &y[j..]);
-            if equal > 0 {
-                visitor.both(&x[i..i + equal]);
-                i += equal;
-                j += equal;
-            }
-            if i == x.len() || j == y.len() {
-                break;
-            }
-            if x[i] < y[j] {
-                let run = run_below(&x[i..], y[j]);
-                visitor.left(&x[i..i + run]);
-                i += run;
-            } else {
-                let run = run_below(&y[j..], x[i]);
-                visitor.right(&y[j..j + run]);
-                j += run;
-            }
-            if i == x.len() || j == y.len() {
-                break;
-            }
-        }
+        let (i, j) = walk_chunks(x, y, visitor);
         let (next_left, next_right) = (x.get(i).copied(), y.get(j).copied());
         left.at += i;
         right.at += j;
@@ -126,29 +112,86 @@ fn walk_with<V: Visitor>(left: FollowerSet, right: FollowerSet, visitor: &mut V,
     Ok(())
 }
 
+/// Until one of them ends; returns how far it came in each.
+fn walk_chunks(x: &[u64], y: &[u64], visitor: &mut impl Visitor) -> (usize, usize) {
+    let (mut i, mut j) = (0, 0);
+    let mut most = 1;
+    loop {
+        let equal = common_prefix(&x[i..], &y[j..]);
+        if equal > 0 {
+            visitor.both(&x[i..i + equal]);
+            i += equal;
+            j += equal;
+        }
+        let steps = most.min(x.len() - i).min(y.len() - j);
+        if steps == 0 {
+            return (i, j);
+        }
+        for _ in 0..steps {
+            let (a, b) = (x[i], y[j]);
+            visitor.step(a, b);
+            i += usize::from(a <= b);
+            j += usize::from(b <= a);
+        }
+        visitor.end_of_steps();
+        most = if equal < SHORT_RUN { LONG.min(2 * most) } else { 1 };
+    }
+}
+
 #[inline]
 fn common_prefix(x: &[u64], y: &[u64]) -> usize {
-    let eights = x.as_chunks::<8>().0.iter().zip(y.as_chunks::<8>().0);
-    let equal = 8 * eights
-        .take_while(|(x, y)| x.iter().zip(*y).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0)
-        .count();
+    let mut equal = 0;
+    for (x, y) in x.as_chunks::<8>().0.iter().zip(y.as_chunks::<8>().0) {
+        let differences: [u64; 8] = std::array::from_fn(|place| x[place] ^ y[place]);
+        if differences.iter().fold(0, |all, difference| all | difference) != 0 {
+            return equal + differences.iter().take_while(|difference| **difference == 0).count();
+        }
+        equal += 8;
+    }
     equal + x[equal..].iter().zip(&y[equal..]).take_while(|(x, y)| x == y).count()
 }
 
-/// How many ids at the start are below `bound`; the first one is. Gallops, since the run may be one id or a whole chunk.
-#[inline]
-fn run_below(ids: &[u64], bound: u64) -> usize {
-    let mut step = 1;
-    while step < ids.len() && ids[step] < bound {
-        step *= 2;
+/// Ids chosen by steps, not yet written.
+struct Chosen {
+    ids: [u64; 2 * LONG],
+    count: usize,
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self { ids: [0; 2 * LONG], count: 0 }
     }
-    let from = step / 2;
-    let to = ids.len().min(step);
-    from + ids[from..to].partition_point(|id| *id < bound)
+}
+
+impl Chosen {
+    #[inline]
+    fn put_if(&mut self, id: u64, is_chosen: bool) {
+        self.ids[self.count % (2 * LONG)] = id;
+        self.count += usize::from(is_chosen);
+    }
+
+    /// Makes room for the next steps.
+    #[inline]
+    fn end_of_steps(&mut self, builder: &mut Builder) {
+        if self.count >= LONG {
+            self.write(builder);
+        }
+    }
+
+    fn write(&mut self, builder: &mut Builder) {
+        if self.count > 0 {
+            builder.extend(&self.ids[..self.count]);
+            self.count = 0;
+        }
+    }
 }
 
 /// Which of the three parts of two sets go into the result.
-struct Select<const BOTH: bool, const LEFT: bool, const RIGHT: bool>(Builder);
+#[derive(Default)]
+struct Select<const BOTH: bool, const LEFT: bool, const RIGHT: bool> {
+    result: Builder,
+    chosen: Chosen,
+}
 
 impl<const BOTH: bool, const LEFT: bool, const RIGHT: bool> Visitor for Select<BOTH, LEFT, RIGHT> {
     const SKIPS_LEFT: bool = !LEFT;
@@ -156,20 +199,33 @@ impl<const BOTH: bool, const LEFT: bool, const RIGHT: bool> Visitor for Select<B
 
     fn both(&mut self, ids: &[u64]) {
         if BOTH {
-            self.0.extend(ids);
+            self.chosen.write(&mut self.result);
+            self.result.extend(ids);
         }
     }
 
     fn left(&mut self, ids: &[u64]) {
         if LEFT {
-            self.0.extend(ids);
+            self.chosen.write(&mut self.result);
+            self.result.extend(ids);
         }
     }
 
     fn right(&mut self, ids: &[u64]) {
         if RIGHT {
-            self.0.extend(ids);
+            self.chosen.write(&mut self.result);
+            self.result.extend(ids);
         }
+    }
+
+    #[inline]
+    fn step(&mut self, left: u64, right: u64) {
+        let is_chosen = BOTH & (left == right) | LEFT & (left < right) | RIGHT & (right < left);
+        self.chosen.put_if(left.min(right), is_chosen);
+    }
+
+    fn end_of_steps(&mut self) {
+        self.chosen.end_of_steps(&mut self.result);
     }
 }
 
@@ -178,9 +234,10 @@ fn select<const BOTH: bool, const LEFT: bool, const RIGHT: bool>(
     right: FollowerSet,
     pulse: Pulse,
 ) -> Result<Vec<u8>, Error> {
-    let mut visitor = Select::<BOTH, LEFT, RIGHT>(Builder::default());
+    let mut visitor = Select::<BOTH, LEFT, RIGHT>::default();
     walk(left, right, &mut visitor, pulse)?;
-    visitor.0.finish()
+    visitor.chosen.write(&mut visitor.result);
+    visitor.result.finish()
 }
 
 /// Ids that are in either.
@@ -215,6 +272,8 @@ pub struct Diff {
 struct TwoWay {
     gained: Builder,
     lost: Builder,
+    new: Chosen,
+    old: Chosen,
 }
 
 impl Visitor for TwoWay {
@@ -224,11 +283,24 @@ impl Visitor for TwoWay {
     fn both(&mut self, _: &[u64]) {}
 
     fn left(&mut self, ids: &[u64]) {
+        self.old.write(&mut self.lost);
         self.lost.extend(ids);
     }
 
     fn right(&mut self, ids: &[u64]) {
+        self.new.write(&mut self.gained);
         self.gained.extend(ids);
+    }
+
+    #[inline]
+    fn step(&mut self, left: u64, right: u64) {
+        self.old.put_if(left, left < right);
+        self.new.put_if(right, right < left);
+    }
+
+    fn end_of_steps(&mut self) {
+        self.old.end_of_steps(&mut self.lost);
+        self.new.end_of_steps(&mut self.gained);
     }
 }
 
@@ -236,6 +308,8 @@ impl Visitor for TwoWay {
 pub fn diff(before: FollowerSet, after: FollowerSet, pulse: Pulse) -> Result<Diff, Error> {
     let mut visitor = TwoWay::default();
     walk(before, after, &mut visitor, pulse)?;
+    visitor.old.write(&mut visitor.lost);
+    visitor.new.write(&mut visitor.gained);
     Ok(Diff { gained: visitor.gained.finish()?, lost: visitor.lost.finish()? })
 }
 
@@ -263,6 +337,11 @@ impl Visitor for Count {
     fn left(&mut self, _: &[u64]) {}
 
     fn right(&mut self, _: &[u64]) {}
+
+    #[inline]
+    fn step(&mut self, left: u64, right: u64) {
+        self.0 += u64::from(left == right);
+    }
 }
 
 /// Counts; chunks that the other set has nothing in are not decoded.
@@ -290,6 +369,11 @@ impl<const BOTH: bool, const LEFT: bool, const RIGHT: bool> Visitor for Exists<B
 
     fn right(&mut self, _: &[u64]) {
         self.0 |= RIGHT;
+    }
+
+    #[inline]
+    fn step(&mut self, left: u64, right: u64) {
+        self.0 |= BOTH & (left == right) | LEFT & (left < right) | RIGHT & (right < left);
     }
 
     fn is_settled(&self) -> bool {

@@ -6,6 +6,8 @@
 //!
 //! What takes long calls a [`Pulse`] for every chunk, so that a caller can stop it.
 
+use std::ops::Range;
+
 mod collect;
 mod format;
 mod merge;
@@ -47,22 +49,76 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The bytes of a set, with head and directory checked; a chunk is checked when it is read.
+/// Bytes that are fetched from somewhere when they are needed.
+pub trait Stored {
+    /// Puts the bytes of the range into an empty buffer.
+    fn read(&self, range: Range<usize>, into: &mut Vec<u8>);
+}
+
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Memory(&'a [u8]),
+    Stored(&'a dyn Stored, usize),
+}
+
+/// A set to be read, with head and directory checked; a chunk is checked when it is read.
 #[derive(Clone, Copy)]
 pub struct FollowerSet<'a> {
-    bytes: &'a [u8],
+    content: Content<'a>,
     directory: Directory<'a>,
+}
+
+/// A part of stored bytes: many chunks are fetched at once, into memory that is used again.
+#[derive(Default)]
+struct Window {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+/// Bytes fetched at once.
+const WINDOW: usize = 256 << 10;
+
+impl Window {
+    fn read(&mut self, stored: &dyn Stored, length: usize, wanted: Range<usize>) -> &[u8] {
+        if wanted.start < self.start || wanted.end > self.start + self.bytes.len() {
+            self.start = wanted.start;
+            self.bytes.clear();
+            stored.read(wanted.start..length.min(wanted.start + WINDOW).max(wanted.end), &mut self.bytes);
+        }
+        // What is missing is noticed by the checksum.
+        self.bytes.get(wanted.start - self.start..wanted.end - self.start).unwrap_or_default()
+    }
 }
 
 impl<'a> FollowerSet<'a> {
     /// Checks head and directory.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        Ok(Self { bytes, directory: Directory::parse(bytes, bytes.len())? })
+        Ok(Self { content: Content::Memory(bytes), directory: Directory::parse(bytes, bytes.len())? })
     }
 
-    /// Its bytes.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    /// A set of `length` bytes of which only the directory is here.
+    pub fn stored(directory: Directory<'a>, stored: &'a dyn Stored, length: usize) -> Self {
+        Self { content: Content::Stored(stored, length), directory }
+    }
+
+    /// Appends its bytes.
+    pub fn copy_bytes(&self, into: &mut Vec<u8>) -> Result<(), Error> {
+        match self.content {
+            Content::Memory(bytes) => {
+                into.try_reserve_exact(bytes.len()).map_err(|_| Error::OutOfMemory)?;
+                into.extend_from_slice(bytes);
+            }
+            Content::Stored(stored, length) => {
+                into.try_reserve_exact(length).map_err(|_| Error::OutOfMemory)?;
+                let mut part = Vec::new();
+                for start in (0..length).step_by(WINDOW) {
+                    part.clear();
+                    stored.read(start..length.min(start + WINDOW), &mut part);
+                    into.extend_from_slice(&part);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Number of ids.
@@ -86,7 +142,7 @@ impl<'a> FollowerSet<'a> {
             return Ok(None);
         };
         let mut chunk = Chunk::default();
-        self.decode(last, &mut chunk)?;
+        self.decode(last, &mut Window::default(), &mut chunk)?;
         Ok(chunk.ids().last().copied())
     }
 
@@ -96,7 +152,7 @@ impl<'a> FollowerSet<'a> {
             return Ok(false);
         };
         let mut chunk = Chunk::default();
-        self.decode(place, &mut chunk)?;
+        self.decode(place, &mut Window::default(), &mut chunk)?;
         Ok(chunk.ids().binary_search(&id).is_ok())
     }
 
@@ -107,10 +163,10 @@ impl<'a> FollowerSet<'a> {
 
     /// Its ids, ascending, some thousand at a time.
     pub fn for_each_chunk(&self, pulse: Pulse, mut each: impl FnMut(&[u64]) -> Result<(), Error>) -> Result<(), Error> {
-        let mut chunk = Chunk::default();
+        let (mut chunk, mut window) = (Chunk::default(), Window::default());
         for place in 0..self.directory.chunks() {
             pulse();
-            self.decode(place, &mut chunk)?;
+            self.decode(place, &mut window, &mut chunk)?;
             each(chunk.ids())?;
         }
         Ok(())
@@ -133,9 +189,14 @@ impl<'a> FollowerSet<'a> {
         &self.directory
     }
 
-    fn decode(&self, chunk: usize, into: &mut Chunk) -> Result<(), Error> {
-        // The directory was checked against the length of the bytes.
-        self.directory.decode(chunk, &self.bytes[self.directory.place(chunk)], into)
+    fn decode(&self, chunk: usize, window: &mut Window, into: &mut Chunk) -> Result<(), Error> {
+        let place = self.directory.place(chunk);
+        let bytes = match self.content {
+            // The directory was checked against the length.
+            Content::Memory(bytes) => &bytes[place],
+            Content::Stored(stored, length) => window.read(stored, length, place),
+        };
+        self.directory.decode(chunk, bytes, into)
     }
 }
 

@@ -13,8 +13,8 @@ pub struct Change {
 
 impl Change {
     /// The change that takes `removed` out and then puts `added` in.
-    pub fn new(added: FollowerSet, removed: FollowerSet) -> Self {
-        Self { added: added.bytes().to_vec(), removed: removed.bytes().to_vec() }
+    pub fn new(added: FollowerSet, removed: FollowerSet) -> Result<Self, Error> {
+        Ok(Self { added: bytes_of(added)?, removed: bytes_of(removed)? })
     }
 
     /// This change, and then a later one.
@@ -55,7 +55,7 @@ pub fn remap(before: FollowerSet, replacements: &[(u64, u64)], pulse: Pulse) -> 
     let old = from_ids(replacements.iter().map(|(old, _)| *old).collect())?;
     let affected = intersection(before, set(&old)?, pulse)?;
     if set(&affected)?.is_empty() {
-        return Ok(before.bytes().to_vec());
+        return bytes_of(before);
     }
     let mut new = Vec::new();
     for (old, replacement) in replacements {
@@ -103,6 +103,12 @@ pub fn greedy_cover(sets: &[FollowerSet], picks: usize, pulse: Pulse) -> Result<
         chosen.push(Pick { set: place, added, covered: set(&covered)?.count() });
     }
     Ok(chosen)
+}
+
+fn bytes_of(set: FollowerSet) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    set.copy_bytes(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn set(bytes: &[u8]) -> Result<FollowerSet<'_>, Error> {
