@@ -260,7 +260,9 @@ $$;
 
 -- Every look-up below is by a key, in the order of its index, which read_people() gives. Where a page is a good part of the table, or
 -- the table has no statistics yet, the planner would rather scan it; and a plan made while it was empty must not be kept while it
--- grows: hence the settings of these two functions.
+-- grows: hence the settings of these two functions. Where the statistics are of a workspace that was small until now, the primary
+-- key's first two columns cost it no more than the index of the handle, and each look-up would read the whole workspace: hence
+-- "between", "order by" and no sorting, which only that index can serve.
 
 -- For people whose number is not plain, under the lock. By id first, else the present holder of the handle. Who comes with an id
 -- and a handle takes the handle, unless a list newer than this one gave it to its holder, or him another, or the list is late: then
@@ -270,7 +272,7 @@ create or replace function analytics_private.settle_people(
   workspace_id uuid, platform text, captured_at timestamptz, is_late boolean, platform_user_ids text[], inout handles text[], inout numbers bigint[],
   out former_of bigint[], out former text[]
 ) language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
+set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := settle_people.workspace_id;
@@ -286,8 +288,10 @@ begin
       and (h.platform_user_id is null or not settle_people.is_late and coalesce(h.named_at, h.first_seen_at) <= settle_people.captured_at) order by n.o) as takes
   into known
   from unnest(settle_people.handles, settle_people.platform_user_ids, settle_people.numbers) with ordinality n (handle, id, number, o)
-    left join analytics.platform_users i on i.workspace_id = place and i.platform = settle_people.platform and i.platform_user_id = n.id
-    left join analytics.platform_users h on h.workspace_id = place and h.platform = settle_people.platform and h.handle = n.handle
+    left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.platform_user_id between n.id and n.id
+          and x.platform = settle_people.platform order by x.workspace_id, x.platform_user_id, x.platform limit 1) i on true
+    left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.handle between n.handle and n.handle
+          and x.platform = settle_people.platform order by x.workspace_id, x.handle, x.platform limit 1) h on true
     left join lateral (
       select f.number from analytics.platform_user_handles f
       where f.workspace_id = place and f.platform = settle_people.platform and f.handle = n.handle and f.seen_until >= settle_people.captured_at
@@ -350,7 +354,7 @@ create or replace function analytics_private.store_people(
   import analytics_private.follower_imports, platform text, page integer, handles text[], platform_user_ids text[], followed_at timestamptz[],
   is_gone boolean[], full_names text[], profile_pic_urls text[], verified boolean[], follower_counts bigint[], extra_data text[]
 ) returns integer language plpgsql set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
+set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off set enable_material = off set enable_memoize = off set plan_cache_mode = force_custom_plan set jit = off as $$
 #variable_conflict use_column
 declare
   place constant uuid := import.workspace_id;
@@ -389,16 +393,19 @@ begin
     if platform_user_ids is null then
       select array_agg(case when n.handle is null then 0 else u.number end order by n.o), count(*) filter (where u.number is null and n.handle is not null) into numbers, unknown
       from unnest(store_people.handles) with ordinality n (handle, o)
-        left join analytics.platform_users u on u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
-          and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
+        left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.handle between n.handle and n.handle
+          and x.platform = store_people.platform order by x.workspace_id, x.handle, x.platform limit 1) u
+          on not is_late or coalesce(u.named_at, u.first_seen_at) <= at;
     else
       select array_agg(case when n.handle is null and n.id is null then 0 else coalesce(i.number, u.number) end order by n.o),
         count(*) filter (where i.number is null and u.number is null and (n.handle is not null or n.id is not null)) into numbers, unknown
       from unnest(store_people.handles, store_people.platform_user_ids) with ordinality n (handle, id, o)
-        left join analytics.platform_users i on i.workspace_id = place and i.platform = store_people.platform and i.platform_user_id = n.id
-          and (n.handle is null or i.handle = n.handle)
-        left join analytics.platform_users u on n.id is null and u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
-          and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
+        left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.platform_user_id between n.id and n.id
+          and x.platform = store_people.platform order by x.workspace_id, x.platform_user_id, x.platform limit 1) i
+          on n.handle is null or i.handle = n.handle
+        left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.handle between n.handle and n.handle
+          and x.platform = store_people.platform order by x.workspace_id, x.handle, x.platform limit 1) u
+          on n.id is null and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
     end if;
     exit when unknown = 0 or look = 2;
     select * into counter from analytics_private.lock_people(place, store_people.platform);
