@@ -44,7 +44,7 @@ def fill(connection):
     workspace = connection.execute("select workspace_id from analytics.social_accounts limit 1").fetchone()[0]
     connection.execute("""
         insert into analytics.platform_users (workspace_id, platform, number, handle, first_seen_at)
-        select %s, 'instagram', n, 'person.' || n * 7919 %% 100000007, '2025-01-01Z' from generate_series(1, %s) n""", [workspace, people])
+        select %s, 'instagram', n, 'person.' || n::bigint * 7919 %% 100000007, '2025-01-01Z' from generate_series(1, %s) n""", [workspace, people])
     numbers = iter(range(FOLLOWERS + 1, people + 1))
     histories = {
         NEW: lists(range(1, FOLLOWERS + 1), lambda: next(numbers), rng),
@@ -146,9 +146,9 @@ def changes(asker, table):
         page = f"""select jsonb_agg(to_jsonb(p)) from (select {columns} from plain.follower_changes {where} and ("timestamp", id) < (%s, %s) order by "timestamp" desc, id desc limit 51) p"""
         first = ("infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff")
         # A place within a day in the middle of the month.
-        middle = asker.connection.execute(f"select \"timestamp\"::text, id::text from plain.follower_changes where social_account_id = %s and \"timestamp\" = '2025-06-15Z' order by id offset 40 limit 1", [account]).fetchone()
+        middle = asker.connection.execute(f"select \"timestamp\"::text, id::text from plain.follower_changes where social_account_id = %s and \"timestamp\" = '2025-06-15Z' order by id offset 20 limit 1", [account]).fetchone()
         cursor = None
-        walked = asker.connection.execute("select analytics.follower_changes_page(%s, '2025-06-01Z', '2025-06-15 00:00:01Z', page_size => 40) ->> 'next_cursor'", [account]).fetchone()[0]
+        walked = asker.connection.execute("select analytics.follower_changes_page(%s, '2025-06-01Z', '2025-06-15 00:00:01Z', page_size => 20) ->> 'next_cursor'", [account]).fetchone()[0]
         for what, place, after in (("first page", first, cursor), ("page in the middle", middle, walked)):
             (ours, plain), _ = turns(
                 lambda: asker.client("select jsonb_array_length(analytics.follower_changes_page(%s, %s, %s, after => %s) -> 'items')", account, *MONTH, after),

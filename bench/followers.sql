@@ -8,12 +8,13 @@ create function public.store_day(account uuid, captured_at timestamptz, came big
 declare
   place constant uuid := (select a.workspace_id from analytics.social_accounts a where a.id = account);
   list uuid;
-  before constant analytics.follower_set := analytics_private.believed_set(place, account, 'followers', 'infinity');
+  people constant analytics.follower_set := analytics.set_union(came::analytics.follower_set,
+    analytics.set_difference(coalesce(analytics_private.believed_set(place, account, 'followers', 'infinity'), '{}'), went::analytics.follower_set));
 begin
   insert into analytics_private.follower_imports (workspace_id, social_account_id, relation, source, captured_at, is_complete)
   values (place, account, 'followers', 'bench', store_day.captured_at, true) returning id into list;
-  insert into analytics_private.follower_import_pages (workspace_id, import_id, page, members)
-  values (place, list, 0, analytics.set_union(analytics.set_difference(coalesce(before, '{}'), went::analytics.follower_set), came::analytics.follower_set)::bytea);
+  insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count, members)
+  values (place, list, 0, analytics.cardinality(people), people::bytea);
   return analytics_private.finish_list(place, list);
 end $$;
 -- Beside it: a row for each change, with S4's columns and indexes.

@@ -166,80 +166,83 @@ comment on function analytics_private.people_page(analytics.social_accounts, ana
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Changes, one row each, from the sets that are stored
 
--- The people of one of the sets of a list. Who is in both gained and lost by his two numbers only changed his name.
+-- The people of one of the sets of a list. kind: 1 gained, 2 lost, 3 gone of the followers, 4 to 6 of those the account follows. Who is in
+-- both gained and lost by his two numbers only changed his name.
 --
 -- They are looked up by their numbers, all of a set at once: here and not by a join, because the planner cannot know how many a
 -- set holds, and would read all people of the workspace, which are far more, or keep what is never asked for again.
 create or replace function analytics_private.changed_people(
-  workspace_id uuid, platform text, people bytea, gained bytea, lost bytea, returned bytea, followed_at timestamptz[], from_numbers bigint[], to_numbers bigint[],
-  beyond bigint default null, max_count bigint default null
+  workspace_id uuid, platform text, account_id uuid, captured_at timestamptz, kind integer, gained bytea, lost bytea, gone bytea, returned bytea, followed_at timestamptz[],
+  from_numbers bigint[], to_numbers bigint[], beyond bigint default null, max_count bigint default null
 ) returns table (
-  number bigint, user_id text, username text, full_name text, profile_pic_url text, verified boolean, follower_count bigint, details_at timestamptz, extra_data jsonb,
+  id uuid, number bigint, user_id text, username text, full_name text, profile_pic_url text, verified boolean, follower_count bigint, details_at timestamptz, extra_data jsonb,
   has_returned boolean, since timestamptz
 ) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off as $$
 declare
+  is_coming constant boolean := kind in (1, 4);
+  people constant analytics.follower_set := (case kind when 1 then gained when 4 then gained when 2 then lost when 5 then lost else gone end)::analytics.follower_set;
+  with_times constant boolean := is_coming and followed_at is not null;
   aliases analytics.follower_set;
   renamed analytics.follower_set;
+  comeback analytics.follower_set := case when is_coming then returned::analytics.follower_set end;
   numbers bigint[];
   times timestamptz[];
 begin
   if from_numbers <> '{}' then
     aliases := from_numbers::analytics.follower_set;
     if analytics.set_overlaps(gained::analytics.follower_set, aliases) or analytics.set_overlaps(lost::analytics.follower_set, aliases)
-       or analytics.set_overlaps(people::analytics.follower_set, aliases) then
+       or analytics.set_overlaps(people, aliases) then
       renamed := coalesce(analytics.set_intersect(analytics_private.remap(gained::analytics.follower_set, from_numbers, to_numbers),
         analytics_private.remap(lost::analytics.follower_set, from_numbers, to_numbers)), '{}'::analytics.follower_set);
+      comeback := analytics_private.remap(comeback, from_numbers, to_numbers);
     end if;
   end if;
-  if renamed is null and followed_at is null then
-    numbers := case when beyond is null and max_count is null then people::analytics.follower_set::bigint[]
-                    else array(select m from analytics.members(changed_people.people::analytics.follower_set, changed_people.beyond, changed_people.max_count) m) end;
-  else
+  if renamed is not null or with_times then
     select array_agg(p.number order by p.number), array_agg(p.since order by p.number) into numbers, times
-    from (select coalesce(a.person, m.number), min(changed_people.followed_at[m.place])
-          from analytics.members(changed_people.people::analytics.follower_set) with ordinality m (number, place)
+    from (select coalesce(a.person, m.number), min(changed_people.followed_at[m.place]) filter (where with_times)
+          from analytics.members(people) with ordinality m (number, place)
             left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on renamed is not null and a.number = m.number
           where (changed_people.beyond is null or coalesce(a.person, m.number) > changed_people.beyond)
             and (renamed is null or not analytics.contains(renamed, coalesce(a.person, m.number)))
           group by 1 order by 1 limit changed_people.max_count) p (number, since);
-    if renamed is not null and returned is not null then
-      returned := analytics_private.remap(returned::analytics.follower_set, from_numbers, to_numbers)::bytea;
-    end if;
+  elsif beyond is null and max_count is null then
+    numbers := people::bigint[];
+  else
+    numbers := array(select m from analytics.members(people, changed_people.beyond, changed_people.max_count) m);
   end if;
-  if times is null then
+  if numbers[cardinality(numbers)] - numbers[1] < 4 * cardinality(numbers) then
+    -- Mostly neighbours, as people are who came with one list: read in one go.
     return query
-      select u.number, coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
-        changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, u.number), null::timestamptz
-      from analytics.platform_users u
-      where u.workspace_id = changed_people.workspace_id and u.platform = changed_people.platform and u.number = any (numbers);
+      select analytics_private.change_id(changed_people.account_id, changed_people.captured_at, changed_people.kind, u.number), u.number,
+        coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
+        case when is_coming then coalesce(analytics.contains(comeback, u.number), false) end, n.since
+      from analytics.platform_users u join unnest(numbers, times) n (number, since) on n.number = u.number
+      where u.workspace_id = changed_people.workspace_id and u.platform = changed_people.platform and u.number between numbers[1] and numbers[cardinality(numbers)];
   else
     return query
-      select u.number, coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
-        changed_people.returned is not null and analytics.contains(changed_people.returned::analytics.follower_set, u.number), n.since
+      select analytics_private.change_id(changed_people.account_id, changed_people.captured_at, changed_people.kind, u.number), u.number,
+        coalesce(u.platform_user_id, u.handle)::text, u.handle::text, u.full_name::text, u.profile_pic_url, u.is_verified, u.follower_count, u.details_at, coalesce(u.extra_data, '{}'),
+        case when is_coming then coalesce(analytics.contains(comeback, u.number), false) end, n.since
       from analytics.platform_users u join unnest(numbers, times) n (number, since) on n.number = u.number
       where u.workspace_id = changed_people.workspace_id and u.platform = changed_people.platform and u.number = any (numbers);
   end if;
 end
 $$;
-comment on function analytics_private.changed_people(uuid, text, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
+comment on function analytics_private.changed_people(uuid, text, uuid, timestamptz, integer, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint) is
   'the people of a stored set, in no order; at most max_count of those whose numbers are beyond one. Each is shown once, by the number of his that is valid now';
 
 create or replace view analytics.follower_changes with (security_invoker = true) as
-select encode(set_byte(set_byte(substr(sha256(k.key || int8send(c.number)), 1, 16), 6, 128), 8, 128), 'hex')::uuid as id,
-  s.workspace_id, s.social_account_id, s.relation::text as relation, k.change_type, c.user_id, c.username, s.captured_at as "timestamp",
-  c.profile_pic_url, c.verified, c.follower_count, c.extra_data, case when k.kind in (1, 4) then c.has_returned end as returned, c.since as followed_at
+select c.id, s.workspace_id, s.social_account_id, s.relation::text as relation, k.change_type, c.user_id, c.username, s.captured_at as "timestamp",
+  c.profile_pic_url, c.verified, c.follower_count, c.extra_data, c.has_returned as returned, c.since as followed_at
 from analytics.social_accounts a
   cross join lateral analytics_private.aliases(a.workspace_id, a.platform::text) x
   join analytics.follower_snapshots s on s.workspace_id = a.workspace_id and s.social_account_id = a.id
     and s.in_chain and (s.gained is not null or s.lost is not null or s.gone is not null)
-  cross join lateral (
-    select v.kind, v.change_type, v.people, v.returned, v.followed_at, uuid_send(s.social_account_id) || timestamptz_send(s.captured_at) || int4send(v.kind) as key
-    from (values
-      (case s.relation when 'followers' then 1 else 4 end, case s.relation when 'followers' then 'new_follower' else 'new_following' end, s.gained, s.returned, s.followed_at),
-      (case s.relation when 'followers' then 2 else 5 end, case s.relation when 'followers' then 'unfollower' else 'unfollowing' end, s.lost, null, null),
-      (case s.relation when 'followers' then 3 else 6 end, 'gone', s.gone, null, null)) v (kind, change_type, people, returned, followed_at)
-    where v.people is not null) k
-  cross join lateral analytics_private.changed_people(s.workspace_id, a.platform::text, k.people, s.gained, s.lost, k.returned, k.followed_at, x.from_numbers, x.to_numbers) c;
+  join (values ('followers', 1, 'new_follower'), ('followers', 2, 'unfollower'), ('followers', 3, 'gone'),
+               ('following', 4, 'new_following'), ('following', 5, 'unfollowing'), ('following', 6, 'gone')) k (relation, kind, change_type)
+    on k.relation = s.relation and case k.kind when 1 then s.gained when 4 then s.gained when 2 then s.lost when 5 then s.lost else s.gone end is not null
+  cross join lateral analytics_private.changed_people(s.workspace_id, a.platform::text, s.social_account_id, s.captured_at, k.kind, s.gained, s.lost, s.gone, s.returned, s.followed_at,
+    x.from_numbers, x.to_numbers) c;
 comment on view analytics.follower_changes is
   'who came and who went, one row for each change that a list showed. Filter by social_account_id and timestamp: a year of a large account has millions of rows';
 comment on column analytics.follower_changes.id is 'derived from account, list, kind and person: the same at every reading';
@@ -285,13 +288,11 @@ begin
   loop
     first_kind := case list.relation when 'followers' then 1 else 4 end;
     for which in first_kind..first_kind + 2 loop
-      continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2];
+      continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2]
+        or case which - first_kind when 0 then list.gained when 1 then list.lost else list.gone end is null;
       for change in
-        select c.*, v.kind
-        from (values (0, list.gained, list.returned, list.followed_at), (1, list.lost, null, null), (2, list.gone, null, null)) v (kind, people, returned, followed_at)
-          cross join lateral analytics_private.changed_people(account.workspace_id, account.platform, v.people, list.gained, list.lost, v.returned, v.followed_at,
-            alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c
-        where v.kind = which - first_kind and v.people is not null
+        select c.* from analytics_private.changed_people(account.workspace_id, account.platform, account.id, list.captured_at, which, list.gained, list.lost, list.gone, list.returned,
+          list.followed_at, alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c
         order by c.number
       loop
         if cardinality(items) = size then
@@ -299,11 +300,9 @@ begin
           exit lists;
         end if;
         items := items || jsonb_build_object(
-          'id', encode(set_byte(set_byte(substr(sha256(uuid_send(account.id) || timestamptz_send(list.captured_at) || int4send(which) || int8send(change.number)), 1, 16), 6, 128), 8, 128), 'hex')::uuid,
-          'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
+          'id', change.id, 'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
           'user_id', change.user_id, 'username', change.username, 'full_name', change.full_name, 'profile_pic_url', change.profile_pic_url, 'verified', change.verified,
-          'follower_count', change.follower_count, 'details_at', change.details_at, 'extra_data', change.extra_data,
-          'returned', case when which in (1, 4) then change.has_returned end, 'followed_at', change.since);
+          'follower_count', change.follower_count, 'details_at', change.details_at, 'extra_data', change.extra_data, 'returned', change.has_returned, 'followed_at', change.since);
         last_place := array[analytics_private.to_microseconds(list.captured_at), which, change.number];
       end loop;
     end loop;
@@ -315,7 +314,7 @@ comment on function analytics.follower_changes_page(uuid, timestamptz, timestamp
 $$who came to an account and who went, newest list first
 since, until: lists captured in [since, until); null: no bound. change_type: new_follower, unfollower, gone, new_following or unfollowing; null: all. page_size: 1 to 200. after: next_cursor of the page before. Returns {items, next_cursor}; items have the columns of follower_changes; next_cursor is null on the last page. A page costs what it shows, however much the lists changed.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select jsonb_array_length(analytics.follower_changes_page('0195c3a0-0000-7000-8000-0000000000c1', change_type => 'unfollower') -> 'items')$$;
+Example: select jsonb_array_length(analytics.follower_changes_page('0195c3a0-0000-7000-8000-0000000000c2', change_type => 'unfollower') -> 'items')$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who was there
@@ -336,7 +335,7 @@ comment on function analytics.followers_at(uuid, timestamptz, text) is
 $$who followed an account at a moment, as the newest list then said
 moment: null is now. relation: followers, or following for those whom the account follows. Returns one row, none before the first list: captured_at of that list, confirmed_at (when the same list came last), its source, completeness (share 0 to 1 of those claimed, null when unknown), is_complete, follower_count and followers, a set of numbers of platform_users. After an incomplete list those are in it who were known before and not seen.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select follower_count from analytics.followers_at('0195c3a0-0000-7000-8000-0000000000c1', now() - interval '1 day')$$;
+Example: select follower_count from analytics.followers_at('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '1 day')$$;
 
 create or replace function analytics.follower_list(account_id uuid, moment timestamptz default now(), relation text default 'followers', after text default null, page_size integer default 50)
 returns jsonb language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -363,7 +362,7 @@ comment on function analytics.follower_list(uuid, timestamptz, text, text, integ
 $$the people who followed an account at a moment, those first who were met first
 moment and relation as in followers_at. page_size: 1 to 1000. after: next_cursor of the page before; further pages are of the same list, whatever came since. Returns {captured_at, confirmed_at, source, completeness, is_complete, follower_count, items: [{number, user_id, username, full_name, profile_pic_url, verified, follower_count, details_at, extra_data}], next_cursor}; captured_at is null before the first list.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select analytics.follower_list('0195c3a0-0000-7000-8000-0000000000c1', page_size => 10) -> 'items' -> 0 ->> 'username'$$;
+Example: select analytics.follower_list('0195c3a0-0000-7000-8000-0000000000c2', page_size => 10) -> 'items' -> 0 ->> 'username'$$;
 
 create or replace function analytics.people_of(account_id uuid, people analytics.follower_set, after text default null, page_size integer default 50) returns jsonb
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -381,7 +380,7 @@ comment on function analytics.people_of(uuid, analytics.follower_set, text, inte
 $$the people whose numbers are in a set that another of these functions gave
 account_id: any account of the workspace and platform that the numbers are of. page_size: 1 to 1000. after: next_cursor of the page before. Returns {items, next_cursor}, items as in follower_list; of numbers that nobody has, only the number is known.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select analytics.people_of('0195c3a0-0000-7000-8000-0000000000c1', '{1,2}') -> 'items' -> 0 ->> 'username'$$;
+Example: select analytics.people_of('0195c3a0-0000-7000-8000-0000000000c2', '{1,2}') -> 'items' -> 0 ->> 'username'$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who came and went between two moments
@@ -527,7 +526,7 @@ comment on function analytics.followers_between(uuid, timestamptz, timestamptz, 
 $$who came to an account and who went between two moments
 since, until: compared are the newest lists at these moments. relation: followers or following. Returns one row, none before the first list: capture time, completeness and is_complete of both lists (start_… is null when there was no list yet), how many lists came after the first of them up to the second, and as sets of numbers with their counts: gained; lost (unfollowed); gone (deactivated, deleted, or removed here on request); came_and_left in between; left_and_returned; found (there at the end, and nobody can say whether already at the start); not_seen (missing in a list that was not complete). With no list after the first, counts and sets are null: what happened is unknown.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select gained_count from analytics.followers_between('0195c3a0-0000-7000-8000-0000000000c1', now() - interval '30 days')$$;
+Example: select gained_count from analytics.followers_between('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '30 days')$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- One person
@@ -536,7 +535,8 @@ create or replace function analytics_private.find_person(account analytics.socia
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   wanted_id constant text := btrim(name);
-  wanted_handle constant text := lower(ltrim(wanted_id, '@'));
+  -- As lists write it; null when nobody can be called so.
+  wanted_handle constant text := (select r.handles[1] from analytics_private.read_people(account.platform, 1, null, array[find_person.name], null, null) r);
   person bigint;
 begin
   select coalesce(u.alias_of, u.number) into person from analytics.platform_users u
@@ -633,7 +633,7 @@ comment on function analytics.follower_history(uuid, text) is
 $$every coming and going of one person, each with the two lists between which it happened
 follower: his platform id, handle or former handle. Returns a row for each, oldest first: relation (followers: he follows the account; following: it follows him), event (new_follower, unfollower, new_following, unfollowing, gone; found: there before any complete list had come, so nobody can say since when), since and captured_at: it happened after the list at since (the last that showed him, or the last complete one that did not; null when there was none) and not after the one at captured_at, whose source, completeness and is_complete these are; returned: he had been there before; followed_at: since when he follows, where the source says it. No row when he is in no list. Lists that came late are left out.
 Errors: UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select event from analytics.follower_history('0195c3a0-0000-7000-8000-0000000000c1', '@ben') order by captured_at desc$$;
+Example: select event from analytics.follower_history('0195c3a0-0000-7000-8000-0000000000c2', '@ben') order by captured_at desc$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How many stay
@@ -660,7 +660,7 @@ declare
   covered integer[];
   starts timestamptz[];
   alive analytics.follower_set;
-  judged_on integer;
+  judged_on integer[];
   still bigint[];
   known boolean[];
   steps integer;
@@ -736,16 +736,16 @@ begin
       continue when step_bucket[i] <> bucket_number or step_came[i] = nothing;
       came := came + analytics.cardinality(step_came[i]::analytics.follower_set);
       alive := step_stayed[i]::analytics.follower_set;
+      judged_on := array(
+        select (select d from unnest(covered) d
+                where d > step_day[i] and d between step_day[i] + a - greatest(1, a / 10) and step_day[i] + a + greatest(1, a / 10) and step_day[i] + a <= today
+                order by abs(d - step_day[i] - a), d desc limit 1)
+        from unnest(ages) with ordinality x (a, o) order by o);
       age := 1;
       for j in i + 1..steps + 1 loop
         -- All ages that are judged before this step; after the last one, all that are left.
-        while age <= 4 loop
-          judged_on := (
-            select d from unnest(covered) d
-            where d > step_day[i] and step_day[i] + ages[age] <= today and abs(d - step_day[i] - ages[age]) <= greatest(1, ages[age] / 10)
-            order by abs(d - step_day[i] - ages[age]), d desc limit 1);
-          exit when j <= steps and judged_on >= step_day[j];
-          if judged_on is null then
+        while age <= 4 and (j > steps or judged_on[age] is null or judged_on[age] < step_day[j]) loop
+          if judged_on[age] is null then
             known[age] := false;
           else
             still[age] := still[age] + analytics.cardinality(alive);
@@ -774,7 +774,7 @@ comment on function analytics.retention(uuid, timestamptz, timestamptz, interval
 $$of those who came in each week, the share still there 7, 30, 60 and 90 days later
 since, until: new followers of lists captured in [since, until). bucket: a day or more, counted from since in UTC. Returns a row a bucket: bucket_start, bucket_end, lists and complete_lists captured in it, last_captured_at, came (null when no list was captured), still_… (people) and retention_… (share 0 to 1). A person counts for the day (UTC) of the list that showed him first, and is still there when no list up to the day judged shows him leaving; who came back counts again as coming. Judged on the day nearest to the age for which there is a complete list, at most a tenth of the age or a day away; null when that age is not reached yet or has no such list for some of them, and when nobody came.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select retention_7_days is null from analytics.retention('0195c3a0-0000-7000-8000-0000000000c1', now() - interval '4 weeks') limit 1$$;
+Example: select retention_7_days is null from analytics.retention('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '4 weeks') limit 1$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Followers and following
@@ -798,7 +798,7 @@ comment on function analytics.mutuals(uuid, timestamptz) is
 $$who follows the account and is followed by it
 moment: null is now; of each relation the newest list then is used. Returns one row: capture time, completeness and is_complete of both lists, people_count and people, a set of numbers of platform_users; these two are null when there is no list of one of them.
 Errors: UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select people_count from analytics.mutuals('0195c3a0-0000-7000-8000-0000000000c1')$$;
+Example: select people_count from analytics.mutuals('0195c3a0-0000-7000-8000-0000000000c2')$$;
 
 create or replace function analytics.not_following_back(account_id uuid, moment timestamptz default now())
 returns table (
@@ -819,7 +819,7 @@ comment on function analytics.not_following_back(uuid, timestamptz) is
 $$who is followed by the account and does not follow it
 moment: null is now; of each relation the newest list then is used. Returns one row: capture time, completeness and is_complete of both lists, people_count and people, a set of numbers of platform_users; these two are null when there is no list of one of them, or never was a complete one of the followers: then nobody can be said not to follow.
 Errors: UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select people_count from analytics.not_following_back('0195c3a0-0000-7000-8000-0000000000c1')$$;
+Example: select people_count from analytics.not_following_back('0195c3a0-0000-7000-8000-0000000000c2')$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Several accounts
@@ -923,7 +923,7 @@ comment on function analytics.audience_overlap(uuid[], timestamptz) is
 $$how far the followers of accounts are the same people
 account_ids: 1 to 100 accounts of one workspace; moment: null is now, of each account the newest list then is used. Returns {sum, union, shared (people in two or more), exclusive (people in exactly one), shared_share (shared / union), accounts: [{account_id, platform, handle, captured_at, source, completeness, is_complete, follower_count, exclusive, exclusive_share}], pairs: [{a, b, shared, jaccard (shared / union of the two), share_of_smaller (shared / the smaller)}]}. Shares are 0 to 1. Pairs of different platforms have null, for nobody can be recognised on another platform; in the union they are added. An account without a list has null and takes no part.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select analytics.audience_overlap('{0195c3a0-0000-7000-8000-0000000000c1,0195c3a0-0000-7000-8000-0000000000c2}') -> 'pairs' -> 0 ->> 'jaccard'$$;
+Example: select analytics.audience_overlap('{0195c3a0-0000-7000-8000-0000000000c0,0195c3a0-0000-7000-8000-0000000000c2}') -> 'pairs' -> 0 ->> 'jaccard'$$;
 
 create or replace function analytics.unique_reach(account_ids uuid[], moment timestamptz default now()) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$
@@ -940,7 +940,7 @@ comment on function analytics.unique_reach(uuid[], timestamptz) is
 $$how many people follow at least one of these accounts
 account_ids: 1 to 100 accounts of one workspace; moment: null is now, of each account the newest list then is used. People of different platforms are added, for nobody can be recognised on another platform. Returns {reach, sum (of the follower counts), accounts: [{account_id, platform, handle, captured_at, source, completeness, is_complete, follower_count}]}; an account without a list has null and takes no part.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select analytics.unique_reach('{0195c3a0-0000-7000-8000-0000000000c1,0195c3a0-0000-7000-8000-0000000000c2}') ->> 'reach'$$;
+Example: select analytics.unique_reach('{0195c3a0-0000-7000-8000-0000000000c0,0195c3a0-0000-7000-8000-0000000000c2}') ->> 'reach'$$;
 
 create or replace function analytics.best_additions(account_ids uuid[], max_count integer default 5, chosen uuid[] default '{}', moment timestamptz default now())
 returns table (
@@ -981,4 +981,4 @@ $$which of these accounts together reach most people
 Picks one account after the other, each the one that adds most people to those before (greedy maximum coverage: at least 63 % of the best choice of that size). account_ids: the candidates, with chosen 1 to 100 accounts of one workspace. max_count: how many to pick, 1 to 100; fewer come back when the rest adds nobody. chosen: accounts whose followers are reached anyway. moment: null is now, of each account the newest list then is used; an account without a list is never picked.
 Returns, in order: place, account_id, platform, handle, captured_at, completeness, is_complete, follower_count, added (people it adds) and reach (people reached with it).
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
-Example: select handle from analytics.best_additions('{0195c3a0-0000-7000-8000-0000000000c1,0195c3a0-0000-7000-8000-0000000000c2}', 1)$$;
+Example: select handle from analytics.best_additions('{0195c3a0-0000-7000-8000-0000000000c0,0195c3a0-0000-7000-8000-0000000000c2}', 1)$$;

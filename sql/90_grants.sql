@@ -157,6 +157,6 @@ grant execute on function
   analytics_private.aliases(uuid, text), analytics_private.believed_set(uuid, uuid, text, timestamptz),
   analytics_private.audience_at(analytics.social_accounts, timestamptz, text), analytics_private.person_json(analytics.platform_users),
   analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer),
-  analytics_private.changed_people(uuid, text, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint),
+  analytics_private.changed_people(uuid, text, uuid, timestamptz, integer, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint),
   analytics_private.find_person(analytics.social_accounts, text), analytics_private.audiences(uuid[], timestamptz)
 to authenticated, service_role, anon, @installer@;

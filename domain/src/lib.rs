@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Ids of changes that are stored as sets.
+pub mod audiences;
 /// Audit records: canonical form, digests, Merkle roots, chained segments, signed checkpoints.
 pub mod audit;
 /// Billing events of Stripe.

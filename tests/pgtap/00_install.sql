@@ -229,11 +229,14 @@ insert into analytics.workspace_invites (workspace_id, id, email, role, invited_
   ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000f1', 'guest@example.com', 'analyst', :'reader', now() + interval '1 day'),
   ('0195c3a0-0000-7000-8000-0000000000a1', '0195c3a0-0000-7000-8000-0000000000f2', 'reader@example.com', 'editor', :'host', now() + interval '1 day');
 insert into analytics_private.invite_tokens values ('0195c3a0-0000-7000-8000-0000000000a1', '0195c3a0-0000-7000-8000-0000000000f2', sha256('an-invitation-token'));
--- An account of the reader's with a list of yesterday, and another list under way.
+-- An account of the reader's with a list of yesterday, and another list under way; and one with more of them.
 insert into analytics.social_accounts (workspace_id, id, platform, handle, created_by)
-values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c0', 'instagram', 'harbour', :'reader');
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c0', 'instagram', 'harbour', :'reader'),
+  ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c2', 'instagram', 'lighthouse', :'reader');
 select pg_temp.act_as(:'reader');
 select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c0', '["ada", "joan", "mary"]', now() - interval '1 day', is_complete => true) \g /dev/null
+select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c2', people, now() - days * interval '1 day', relation, is_complete => true)
+from (values ('["mary", "joan", "ben"]', 40, 'followers'), ('["mary", "joan", "tom"]', 2, 'followers'), ('["mary", "ada"]', 1, 'following')) l (people, days, relation) \g /dev/null
 select pg_temp.act_as_superuser();
 insert into analytics_private.follower_imports (workspace_id, id, social_account_id, relation, source, captured_at, is_complete)
 values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c1', '0195c3a0-0000-7000-8000-0000000000c0', 'followers', 'api', now(), true);
