@@ -125,6 +125,14 @@ test("the same export again changes nothing", () =>
     assert.equal((await written(id)).lists, 2);
   }));
 
+test("a list may be empty", () =>
+  withAccount(async (id) => {
+    const empty = await imported(id, [await exportOf("empty", []), "--captured-at", "2026-01-01"]);
+    assert.deepEqual(changes(empty), { followers: [0, 0, 0] });
+    const one = await imported(id, [await exportOf("one", ["a"]), "--captured-at", "2026-02-01"]);
+    assert.deepEqual(changes(one), { followers: [1, 0, 1] });
+  }));
+
 test("an older export is history, whoever came back is told", () =>
   withAccount(async (id) => {
     const named = (...names) => names.map((name) => `${name}.example`);

@@ -83,6 +83,10 @@ fn too_many(limits: &Limits) -> Refusal {
     )
 }
 
+fn too_many_wanted(limits: &Limits) -> Refusal {
+    Refusal::new(format!("more than {} files of lists", limits.wanted), "take the export as Instagram sent it")
+}
+
 fn walk(root: &Path, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -> Result<Vec<Member>, Refusal> {
     let mut members = Vec::new();
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -117,6 +121,9 @@ fn walk(root: &Path, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -
                 format!("{}: is a link or a device, not a file", shown(&path)),
                 "put the file itself there",
             ));
+        }
+        if members.len() == limits.wanted {
+            return Err(too_many_wanted(limits));
         }
         let modified = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()).map(DateTime::from);
         members.push(Member { path, modified: modified.and_then(believable), place: Place::File(entry.into_path()) });
@@ -156,7 +163,9 @@ fn list(file: &File, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -
                 AS_SENT,
             ));
         }
-        let path = path.clone();
+        if members.len() == limits.wanted {
+            return Err(too_many_wanted(limits));
+        }
         let entry = OwnedZipFileEntry::from(entry);
         members.push(Member { path, modified: modified(file, &entry)?, place: Place::Zip(Box::new(entry)) });
     }
