@@ -16,7 +16,6 @@ use zip::{CompressionMethod, ExtraField, ZipReadOptions};
 use super::limits::{Bounded, Budget, Counted, Limits};
 use super::refusal::{Refusal, shown};
 
-const BUFFER: usize = 64 * 1024;
 const AS_SENT: &str = "take the archive as Instagram sent it, or unpack it and give the folder";
 
 /// Where an export lies.
@@ -211,7 +210,7 @@ fn open_file(path: &Path, flags: i32) -> io::Result<File> {
 }
 
 impl Source {
-    /// Reads one file from its beginning, within the bounds.
+    /// Reads one file from its beginning, within the bounds. The reader has no buffer.
     pub fn read<T>(
         &self,
         member: &Member,
@@ -229,14 +228,12 @@ impl Source {
                 let unpacked =
                     OwnedZipFileEntry::as_ref(entry).with_reader(&mut file, ZipReadOptions::new()).map_err(of_zip)?;
                 let packed = (entry.compression() != CompressionMethod::Stored).then_some(&taken);
-                let bounded = Bounded::new(unpacked, &member.path, limits, budget, packed);
-                read(&mut BufReader::with_capacity(BUFFER, bounded))
+                read(&mut Bounded::new(unpacked, &member.path, limits, budget, packed))
             }
             (_, Place::File(path)) => {
                 // A link that has come in the file's place meanwhile is not followed.
                 let file = open_file(path, libc::O_NOFOLLOW).map_err(unreadable)?;
-                let bounded = Bounded::new(file, &member.path, limits, budget, None);
-                read(&mut BufReader::with_capacity(BUFFER, bounded))
+                read(&mut Bounded::new(file, &member.path, limits, budget, None))
             }
             (Source::Folder, Place::Zip(_)) => Err(unreadable(io::Error::other("is not in this export"))),
         }
