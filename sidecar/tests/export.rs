@@ -177,6 +177,28 @@ fn the_other_files_are_read_too() {
 }
 
 #[test]
+fn a_list_that_does_not_fit_into_memory_comes_in_sorted_runs() {
+    let place = Place::new();
+    let path = place.folder(&[
+        ("followers_1.json", &followers(&["e", "c", "a", "c"])),
+        ("followers_2.json", &followers(&["b", "d", "a"])),
+        ("following.json", &following(&["x", "w"])),
+    ]);
+    let export = Export::open(&path, Limits { run: 3, ..Limits::default() }).expect("opened");
+    let contents = export.read(&|_| ()).expect("read");
+    assert!(contents.lists[0].names.is_none());
+    assert_eq!((contents.lists[0].entries, contents.lists[0].people()), (7, 7));
+    assert_eq!(names(&contents, Relation::Following), ["w", "x"]);
+    let mut runs = Vec::new();
+    let read = export.read_again(Relation::Followers, |run| {
+        runs.push(run.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>());
+        Ok(())
+    });
+    assert_eq!(read, Ok(()));
+    assert_eq!(runs, [vec!["a", "c", "e"], vec!["b", "c", "d"], vec!["a"]]);
+}
+
+#[test]
 fn insights_that_are_too_large_are_left_out_and_told() {
     let place = Place::new();
     let text = format!("[{}1]", "1,".repeat(600_000));
@@ -316,7 +338,7 @@ fn a_damaged_archive_is_not_half_read() {
 #[test]
 fn bombs_end_early() {
     let place = Place::new();
-    let blank = vec![b' '; 64 * MIB as usize];
+    let blank = vec![b' '; 6 * MIB as usize];
     let bomb = zipped(&[("followers_1.json", &[b"[", &blank[..], b"]"].concat())]);
     assert!(bomb.len() < MIB as usize);
     let told = refusal(&place.zip(&bomb));
@@ -355,6 +377,8 @@ fn thousands_of_other_files_do_not_matter_until_there_are_absurdly_many() {
     assert!(told.what.contains("more than 20000 files") && told.remedy.contains("only"));
     let folder = place.folder(&[("followers_1.json", "[]"), ("1.jpg", ""), ("2.jpg", "")]);
     assert!(read_within(&folder, Limits { entries: 2, ..Limits::default() }).is_err());
+    let told = read_within(&folder, Limits { wanted: 0, ..Limits::default() }).map(drop).expect_err("refused");
+    assert!(told.what.contains("files of lists"));
     let deep = place.folder(&[("a/b/c/d/followers_1.json", "[]")]);
     let told = read_within(&deep, Limits { depth: 3, ..Limits::default() }).map(drop).expect_err("refused");
     assert!(told.what.contains("deep"));
@@ -422,6 +446,21 @@ proptest! {
         prop_assert_eq!(contents.lists[0].entries, (first.len() + second.len()) as u64);
         prop_assert_eq!(names(&contents, Relation::Followers), first.union(&second).cloned().collect::<Vec<_>>());
     }
+}
+
+// --- samples --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_samples_are_two_exports_of_one_account() {
+    let samples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/samples/instagram_export"));
+    let (may, june) =
+        (read(&samples.join("2026-05-03")).expect("read"), read(&samples.join("2026-06-03")).expect("read"));
+    assert_eq!(counts(&may), [(Relation::Followers, 48, 48, 0), (Relation::Following, 31, 31, 0)]);
+    assert_eq!(counts(&june), [(Relation::Followers, 53, 53, 0), (Relation::Following, 30, 30, 0)]);
+    assert_eq!((june.counted_followers, june.documents.len()), (Some(53), 2));
+    assert_eq!(june.unfollowed.map(|unfollowed| (unfollowed.accounts, unfollowed.followed_again)), Some((3, 0)));
+    let captured_at = june.lists[0].newest.expect("a time");
+    assert!(june.lists.iter().all(|list| list.doubt(captured_at, june.counted_followers).is_none()));
 }
 
 // --- recorded exports -----------------------------------------------------------------------------------------------

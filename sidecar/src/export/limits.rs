@@ -13,6 +13,8 @@ pub struct Limits {
     /// Files looked at, whatever they are. A full export holds a file for each photo and conversation: thousands, and
     /// hundreds of thousands at the most.
     pub entries: u64,
+    /// Files of lists and insights.
+    pub wanted: usize,
     /// Folders within folders.
     pub depth: usize,
     /// Bytes read of all lists, after decompression. An entry takes about 250, so that 4 GiB are 17 M names.
@@ -21,6 +23,8 @@ pub struct Limits {
     pub ratio: u64,
     /// Longest string within a list, in bytes. Addresses of pictures are the longest that occur, below 2000.
     pub string: usize,
+    /// Names that are kept in memory, and sorted, at a time: 40 to 80 MB. A list with more is read twice, in runs of this length.
+    pub run: usize,
     /// Bytes of an insights file, which is held in memory, and how many of them are taken.
     pub document: u64,
     pub documents: usize,
@@ -30,12 +34,14 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             entries: 500_000,
+            wanted: 10_000,
             depth: 32,
             bytes: 4096 * MIB,
             ratio: 100,
             string: 64 * 1024,
-            document: 8 * MIB,
-            documents: 100,
+            run: 1 << 20,
+            document: 4 * MIB,
+            documents: 32,
         }
     }
 }

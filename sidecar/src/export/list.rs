@@ -12,7 +12,7 @@
 //! - `{"timestamp": seconds, "label_values": [{"label": "Username", "value": handle}, …]}`
 
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -22,6 +22,8 @@ use super::refusal::{Refusal, shown};
 
 const REMEDY: &str = "take the file as Instagram sent it, or ask Instagram for a new export in the format JSON";
 
+const BUFFER: usize = 64 * 1024;
+
 /// Calls `take` for each entry. A refusal of `take` ends it.
 pub fn read(
     file: &str,
@@ -29,7 +31,8 @@ pub fn read(
     reader: impl Read,
     take: &mut dyn FnMut(Entry) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let mut json = serde_json::Deserializer::from_reader(reader);
+    // The parser takes single bytes: the buffer has to be of a type it knows.
+    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(BUFFER, reader));
     let mut refused = None;
     let mut take = |entry| take(entry).map_err(|refusal| refused = Some(refusal)).is_ok();
     let result = Document { key, take: &mut take }.deserialize(&mut json).and_then(|()| json.end());

@@ -1,31 +1,31 @@
 //! Instagram's "Download your information" archive, as a zip file or unpacked. It is read where it lies: nothing is
 //! ever extracted, links are never followed, and what is read is bounded whatever the archive claims of itself.
 
+mod files;
 mod limits;
 mod list;
 mod names;
 mod refusal;
 mod run;
+mod signs;
 mod source;
 
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
-use serde_json::Value;
 
 pub use limits::{Limits, MIB};
 pub use refusal::{Refusal, shown};
 pub use run::Run;
+pub use signs::owner;
 
+use files::{Kind, kind};
 use limits::Budget;
 use names::Entry;
 use source::{Member, Source};
-
-/// Names that are kept in memory, and sorted, at a time: 40 to 80 MB. A list with more is read a second time, in parts.
-const RUN: usize = 1 << 20;
 
 const ASK_AGAIN: &str =
     "ask Instagram for the export again: followers and following, all time, format JSON (docs/import.md)";
@@ -57,47 +57,6 @@ impl Relation {
 impl fmt::Display for Relation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// What a file of an export is, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    List(Relation, u32),
-    Unfollowed,
-    Insights,
-    Html,
-    Archive,
-    Other,
-}
-
-/// The folder of insights; other files have no names of their own in it.
-const INSIGHTS: &str = "past_instagram_insights";
-
-fn kind(path: &str) -> Kind {
-    let mut words = path.rsplit('/');
-    let (name, folder) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // What macOS adds to archives.
-    if name.starts_with("._") || path.split('/').any(|word| word == "__MACOSX") {
-        return Kind::Other;
-    }
-    let Some((stem, extension)) = name.rsplit_once('.') else { return Kind::Other };
-    let numbered = |word: &str| match stem.strip_prefix(word)? {
-        "" => Some(1),
-        rest => rest.strip_prefix('_').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse().ok(),
-    };
-    let list = [Relation::Followers, Relation::Following]
-        .into_iter()
-        .find_map(|relation| Some((relation, numbered(relation.as_str())?)));
-    match (extension, list) {
-        ("json", Some((relation, number))) => Kind::List(relation, number),
-        ("html", Some(_)) => Kind::Html,
-        ("json", None) if matches!(stem, "recently_unfollowed_profiles" | "recently_unfollowed_accounts") => {
-            Kind::Unfollowed
-        }
-        ("json", None) if folder == INSIGHTS => Kind::Insights,
-        ("zip", _) => Kind::Archive,
-        _ => Kind::Other,
     }
 }
 
@@ -146,6 +105,13 @@ pub struct Listed {
     pub newest: Option<DateTime<Utc>>,
     /// Sorted, each once. None: too many to be kept.
     pub names: Option<Run>,
+}
+
+impl Listed {
+    /// How many people it is about: names, each once as far as that is known, and entries that name nobody.
+    pub fn people(&self) -> u64 {
+        self.names.as_ref().map_or(self.entries, |names| names.len() as u64 + self.nameless)
+    }
 }
 
 /// `recently_unfollowed_profiles.json`: whom the owner of the account has ceased to follow.
@@ -252,7 +218,7 @@ impl Export {
     /// Reads everything once, so that a mistake anywhere is found before anything is written.
     pub fn read(&self, progress: Progress<'_>) -> Result<Contents, Refusal> {
         let budget = Budget::new(self.limits.bytes);
-        let mut room = RUN;
+        let mut room = self.limits.run;
         let mut lists = Vec::with_capacity(self.lists.len());
         for list in &self.lists {
             let listed = self.read_list(list, &budget, room, progress)?;
@@ -266,7 +232,7 @@ impl Export {
         };
         let mut notes = Vec::new();
         let documents = self.read_documents(&budget, &mut notes)?;
-        let counted_followers = documents.iter().find_map(counted_followers);
+        let counted_followers = documents.iter().find_map(signs::counted_followers);
         Ok(Contents { lists, unfollowed, documents, counted_followers, notes })
     }
 
@@ -326,7 +292,7 @@ impl Export {
             for member in &list.members {
                 self.scan(relation.key(), member, &budget, &mut |entry| {
                     let Some(handle) = entry.handle() else { return Ok(()) };
-                    while run.len() == RUN || !run.push(&handle, entry.timestamp) {
+                    while run.len() == self.limits.run || !run.push(&handle, entry.timestamp) {
                         run.sort();
                         give(&run)?;
                         run.clear();
@@ -419,154 +385,4 @@ fn twice(first: &str, second: &str) -> Refusal {
         format!("{} and {} are the same file of two exports", shown(first), shown(second))
     };
     Refusal::new(what, "give one export, as Instagram sent it")
-}
-
-/// "Followers" of `audience_insights.json`. Only English exports are read: the keys are translated.
-fn counted_followers(document: &Document) -> Option<u64> {
-    if document.name != "audience_insights.json" {
-        return None;
-    }
-    let insights: Value = serde_json::from_str(&document.text).ok()?;
-    let text = insights["organic_insights_audience"][0]["string_map_data"]["Followers"]["value"].as_str()?;
-    text.replace(',', "").parse().ok()
-}
-
-/// The ranges of time that Instagram offers, and how old, in days, the first entry of such an export is: months and years
-/// differ in length, and the first follower within the range comes a little after its beginning.
-const RANGES: [(i64, i64, &str); 6] = [
-    (6, 7, "week"),
-    (27, 31, "month"),
-    (86, 92, "three months"),
-    (175, 184, "six months"),
-    (352, 366, "year"),
-    (1060, 1096, "three years"),
-];
-/// A list shorter than this says nothing about when it begins.
-const ENOUGH: u64 = 10;
-
-impl Listed {
-    /// Signs that the list is of a range of time and not of all time. JSON exports do not tell what was asked for.
-    pub fn doubt(&self, captured_at: DateTime<Utc>, counted_followers: Option<u64>) -> Option<String> {
-        if let (Relation::Followers, Some(counted)) = (self.relation, counted_followers)
-            && self.entries + ENOUGH < counted
-            && self.entries.saturating_mul(10) < counted.saturating_mul(9)
-        {
-            return Some(format!("{} followers are listed, but audience_insights.json counts {counted}", self.entries));
-        }
-        let age = captured_at - self.oldest?;
-        let begins =
-            |(least, most, _): &(i64, i64, &str)| age > TimeDelta::days(*least) && age <= TimeDelta::days(*most);
-        let (.., range) = RANGES.into_iter().find(begins)?;
-        (self.entries >= ENOUGH).then(|| {
-            let oldest = self.oldest.unwrap_or_default().format("%-d %B %Y");
-            format!(
-                "the first entry of {} is of {oldest}, just what an export of the last {range} would begin with",
-                self.relation
-            )
-        })
-    }
-}
-
-/// The account that an archive is of, by the name that Instagram gives it: instagram-ada.example-2026-06-10-AbC123.zip.
-pub fn owner(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    let words: Vec<_> = name.strip_suffix(".zip").unwrap_or(name).strip_prefix("instagram-")?.rsplitn(5, '-').collect();
-    let [_, day, month, year, owner] = words[..] else { return None };
-    let is_number = |word: &str, digits| word.len() == digits && word.bytes().all(|byte| byte.is_ascii_digit());
-    let is_date = is_number(year, 4) && is_number(month, 2) && is_number(day, 2);
-    (is_date && !owner.is_empty()).then(|| owner.to_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_known_by_their_names_wherever_they_lie() {
-        for (path, expected) in [
-            ("connections/followers_and_following/followers_1.json", Kind::List(Relation::Followers, 1)),
-            ("followers_and_following/followers_12.json", Kind::List(Relation::Followers, 12)),
-            ("followers.json", Kind::List(Relation::Followers, 1)),
-            ("a/following.json", Kind::List(Relation::Following, 1)),
-            ("a/recently_unfollowed_profiles.json", Kind::Unfollowed),
-            ("a/recently_unfollowed_accounts.json", Kind::Unfollowed),
-            ("logged_information/past_instagram_insights/posts.json", Kind::Insights),
-            ("a/followers_1.html", Kind::Html),
-            ("part_2.zip", Kind::Archive),
-            ("a/pending_follow_requests.json", Kind::Other),
-            ("a/following_hashtags.json", Kind::Other),
-            ("a/followers_1_old.json", Kind::Other),
-            ("a/followers_99999999999.json", Kind::Other),
-            ("a/followers_.json", Kind::Other),
-            ("a/._followers_1.json", Kind::Other),
-            ("__MACOSX/a/followers_1.json", Kind::Other),
-            ("media/posts/1.jpg", Kind::Other),
-        ] {
-            assert_eq!(kind(path), expected, "{path}");
-        }
-    }
-
-    fn listed(entries: u64, age_in_hours: i64) -> (Listed, DateTime<Utc>) {
-        let now = Utc::now();
-        let oldest = Some(now - TimeDelta::hours(age_in_hours));
-        let (files, missing) = (Vec::new(), Vec::new());
-        (
-            Listed {
-                relation: Relation::Followers,
-                files,
-                missing,
-                entries,
-                nameless: 0,
-                oldest,
-                newest: None,
-                names: None,
-            },
-            now,
-        )
-    }
-
-    #[test]
-    fn a_list_that_begins_where_a_range_begins_is_doubtful() {
-        for (days, is_doubtful) in [
-            (5, false),
-            (6, true),
-            (30, true),
-            (20, false),
-            (90, true),
-            (180, true),
-            (250, false),
-            (364, true),
-            (1090, true),
-            (2000, false),
-        ] {
-            let (list, now) = listed(1000, days * 24 + 12);
-            assert_eq!(list.doubt(now, None).is_some(), is_doubtful, "{days} days");
-        }
-        let (short, now) = listed(5, 30 * 24);
-        assert_eq!(short.doubt(now, None), None);
-    }
-
-    #[test]
-    fn the_statistics_of_the_export_are_compared() {
-        let (list, now) = listed(1000, 24 * 2000);
-        assert_eq!(list.doubt(now, Some(1100)), None);
-        assert!(list.doubt(now, Some(1200)).is_some_and(|doubt| doubt.contains("counts 1200")));
-        let text = r#"{"organic_insights_audience": [{"string_map_data": {"Followers": {"value": "12,345"}}}]}"#;
-        let document = |name: &str| Document { name: name.to_owned(), text: text.to_owned() };
-        assert_eq!(counted_followers(&document("audience_insights.json")), Some(12_345));
-        assert_eq!(counted_followers(&document("posts.json")), None);
-    }
-
-    #[test]
-    fn the_name_of_an_archive_tells_its_owner() {
-        for (name, expected) in [
-            ("instagram-ada.example-2026-06-10-AbC123.zip", Some("ada.example")),
-            ("/tmp/instagram-Ada_B-2026-06-10-x", Some("ada_b")),
-            ("instagram-ada.zip", None),
-            ("export-2026-06-10-x.zip", None),
-            ("instagram-ada-2026-6-10-x.zip", None),
-        ] {
-            assert_eq!(owner(Path::new(name)).as_deref(), expected, "{name}");
-        }
-    }
 }

@@ -16,7 +16,6 @@ use zip::{CompressionMethod, ExtraField, ZipReadOptions};
 use super::limits::{Bounded, Budget, Counted, Limits};
 use super::refusal::{Refusal, shown};
 
-const BUFFER: usize = 64 * 1024;
 const AS_SENT: &str = "take the archive as Instagram sent it, or unpack it and give the folder";
 
 /// Where an export lies.
@@ -83,6 +82,10 @@ fn too_many(limits: &Limits) -> Refusal {
     )
 }
 
+fn too_many_wanted(limits: &Limits) -> Refusal {
+    Refusal::new(format!("more than {} files of lists", limits.wanted), "take the export as Instagram sent it")
+}
+
 fn walk(root: &Path, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -> Result<Vec<Member>, Refusal> {
     let mut members = Vec::new();
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -117,6 +120,9 @@ fn walk(root: &Path, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -
                 format!("{}: is a link or a device, not a file", shown(&path)),
                 "put the file itself there",
             ));
+        }
+        if members.len() == limits.wanted {
+            return Err(too_many_wanted(limits));
         }
         let modified = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()).map(DateTime::from);
         members.push(Member { path, modified: modified.and_then(believable), place: Place::File(entry.into_path()) });
@@ -156,7 +162,9 @@ fn list(file: &File, limits: &Limits, is_wanted: &mut dyn FnMut(&str) -> bool) -
                 AS_SENT,
             ));
         }
-        let path = path.clone();
+        if members.len() == limits.wanted {
+            return Err(too_many_wanted(limits));
+        }
         let entry = OwnedZipFileEntry::from(entry);
         members.push(Member { path, modified: modified(file, &entry)?, place: Place::Zip(Box::new(entry)) });
     }
@@ -202,7 +210,7 @@ fn open_file(path: &Path, flags: i32) -> io::Result<File> {
 }
 
 impl Source {
-    /// Reads one file from its beginning, within the bounds.
+    /// Reads one file from its beginning, within the bounds. The reader has no buffer.
     pub fn read<T>(
         &self,
         member: &Member,
@@ -220,14 +228,12 @@ impl Source {
                 let unpacked =
                     OwnedZipFileEntry::as_ref(entry).with_reader(&mut file, ZipReadOptions::new()).map_err(of_zip)?;
                 let packed = (entry.compression() != CompressionMethod::Stored).then_some(&taken);
-                let bounded = Bounded::new(unpacked, &member.path, limits, budget, packed);
-                read(&mut BufReader::with_capacity(BUFFER, bounded))
+                read(&mut Bounded::new(unpacked, &member.path, limits, budget, packed))
             }
             (_, Place::File(path)) => {
                 // A link that has come in the file's place meanwhile is not followed.
                 let file = open_file(path, libc::O_NOFOLLOW).map_err(unreadable)?;
-                let bounded = Bounded::new(file, &member.path, limits, budget, None);
-                read(&mut BufReader::with_capacity(BUFFER, bounded))
+                read(&mut Bounded::new(file, &member.path, limits, budget, None))
             }
             (Source::Folder, Place::Zip(_)) => Err(unreadable(io::Error::other("is not in this export"))),
         }

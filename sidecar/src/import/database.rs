@@ -36,7 +36,6 @@ pub struct Account {
 /// What is said of a list before its names.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    pub relation: Relation,
     pub captured_at: DateTime<Utc>,
     /// Names that there are, sent or not.
     pub count: i64,
@@ -101,7 +100,7 @@ impl Database {
         Ok((understood(found.clone())?, found))
     }
 
-    pub async fn begin_list(&mut self, account: Uuid, claim: Claim) -> Result<Uuid, Failure> {
+    pub async fn begin_list(&mut self, account: Uuid, relation: Relation, claim: Claim) -> Result<Uuid, Failure> {
         #[derive(Deserialize)]
         struct Begun {
             import_id: Uuid,
@@ -109,7 +108,7 @@ impl Database {
         let query = sqlx::query_scalar("select analytics_private.sidecar_begin_import($1, $2, $3, $4, $5, $6)")
             .bind(account)
             .bind(claim.captured_at)
-            .bind(claim.relation.as_str())
+            .bind(relation.as_str())
             .bind(SOURCE)
             .bind(claim.count)
             .bind(claim.is_complete);

@@ -11,11 +11,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
+use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::mpsc;
 
 use crate::export::{Contents, Export, Limits, Listed, MIB, Refusal, Relation, Run, owner, shown};
-use database::{Claim, Database, Outcome, Page};
+use database::{Account, Claim, Database, Outcome, Page};
 use progress::Progress;
 use summary::{ListSummary, Summary, number};
 
@@ -38,39 +39,39 @@ pub enum Import {
 /// or configuration, 3 the export is refused, 4 the database refuses it, 5 the database is not available or gave up.
 #[derive(Debug, Args)]
 pub struct InstagramExport {
-    /// The zip file as Instagram sent it, or the folder it was unpacked into
+    /// The zip file as Instagram sent it, or the folder it was unpacked into.
     pub path: PathBuf,
 
-    /// The account whose export it is: its id, or its handle where only one workspace has it
+    /// The account whose export it is: its id, or its handle where only one workspace has it.
     #[arg(long)]
     pub account: String,
 
     /// When the export was made: 2026-05-03T10:00:00Z, or a day, which means its end in UTC. Otherwise the newest date of the
-    /// lists' files
+    /// lists' files.
     #[arg(long, value_name = "TIME", value_parser = captured_at)]
     pub captured_at: Option<DateTime<Utc>>,
 
-    /// The lists are not complete (the export was asked for a range of time): nobody is called an unfollower for missing
+    /// The lists are not complete (the export was asked for a range of time): nobody is called an unfollower for missing.
     #[arg(long, conflicts_with = "complete")]
     pub incomplete: bool,
 
-    /// The lists are complete, whatever speaks against it
+    /// The lists are complete, whatever speaks against it.
     #[arg(long)]
     pub complete: bool,
 
-    /// Show what would change, and change nothing
+    /// Show what would change, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Print the summary as JSON
+    /// Print the summary as JSON.
     #[arg(long)]
     pub json: bool,
 
-    /// Names sent at a time, 1000 to 50000
+    /// Names sent at a time, 1000 to 50000.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1000..=50_000))]
     pub page_size: u32,
 
-    /// Most that is read of the lists, in MiB, 1 to 1048576; a million names take about 250
+    /// Most that is read of the lists, in MiB, 1 to 1048576; a million names take about 250.
     #[arg(long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub max_mib: u32,
 }
@@ -121,86 +122,100 @@ async fn import(arguments: InstagramExport, options: PgConnectOptions) -> Result
         let export = Export::open(&path, limits)?;
         let progress = Progress::new("reading", 0);
         let contents = export.read(&|entries| progress.at(entries))?;
-        Ok((export, contents))
+        Ok((Arc::new(export), Arc::new(contents)))
     })
     .await?;
     let (captured_at, captured_at_from) = when(&arguments, &export, &contents)?;
-    let judged = contents
-        .lists
-        .iter()
-        .map(|list| judge(&arguments, list, &contents, captured_at))
-        .collect::<Result<Vec<_>, _>>()?;
+    let judge = |list| judge(&arguments, list, &contents, captured_at);
+    let judged = contents.lists.iter().map(judge).collect::<Result<Vec<_>, _>>()?;
 
     let mut database = Database::begin(options).await?;
-    let (account, told) = database.find_account(&account_text(&arguments.account)).await?;
-    if account.platform != "instagram" {
-        return Err(Refusal::new(
-            format!("the account is of {}", shown(&account.platform)),
-            "give the account on Instagram",
-        )
-        .into());
+    let (account, account_told) = find_account(&mut database, &arguments).await?;
+    let mut lists = Vec::with_capacity(judged.len());
+    for (position, judgement) in judged.into_iter().enumerate() {
+        let claim = Claim { captured_at, count: judgement.claimed, is_complete: judgement.is_complete };
+        let (outcome, told) =
+            send(&mut database, &account, claim, &export, &contents, position, arguments.page_size as usize).await?;
+        let listed = &contents.lists[position];
+        if !arguments.complete {
+            check_loss(listed, &outcome)?;
+        }
+        lists.push(ListSummary::new(listed, judgement.text, outcome, told));
     }
-    if let Some(owner) = owner(&arguments.path).filter(|owner| *owner != account.handle) {
-        return Err(Refusal::new(
-            format!("the archive is named for {}, the account is {}", shown(&owner), shown(&account.handle)),
-            "give the account whose export it is; if it has changed its handle, rename the archive",
-        )
-        .into());
+    let mut documents = Vec::with_capacity(contents.documents.len());
+    for document in &contents.documents {
+        let is_new = database.store_document(account.account_id, captured_at, document).await?;
+        documents.push((document.name.clone(), is_new));
     }
-    let mut summary = Summary {
-        account: told,
+    database.end(arguments.dry_run).await?;
+
+    let summary = Summary {
         account_name: format!("{}:{}", account.platform, account.handle),
+        account: account_told,
         path: arguments.path.to_string_lossy().into_owned(),
         captured_at,
         captured_at_from,
         dry_run: arguments.dry_run,
-        lists: Vec::new(),
-        unfollowed: None,
-        documents: Vec::new(),
+        lists,
+        unfollowed: contents.unfollowed.clone(),
+        documents,
         notes: contents.notes.clone(),
     };
-    let (export, contents) = (Arc::new(export), Arc::new(contents));
-    for (position, judgement) in judged.into_iter().enumerate() {
-        let listed = &contents.lists[position];
-        let claim = Claim {
-            relation: listed.relation,
-            captured_at,
-            count: judgement.claimed,
-            is_complete: judgement.is_complete,
-        };
-        let import = database.begin_list(account.account_id, claim).await?;
-        let progress = Progress::new(&format!("sending {}", listed.relation), listed.entries);
-        let (sender, mut pages) = mpsc::channel(1);
-        let feeder = tokio::task::spawn_blocking({
-            let (export, contents) = (export.clone(), contents.clone());
-            move || feed(&export, &contents.lists[position], arguments.page_size as usize, &sender)
-        });
-        let (mut sent, mut page_number) = (0, 0);
-        while let Some(page) = pages.recv().await {
-            database.add_page(import, page_number, &page).await?;
-            page_number += 1;
-            sent += page.handles.len() as u64;
-            progress.at(sent);
-        }
-        feeder.await.map_err(panicked)??;
-        let (outcome, told) = database.finish_list(import).await?;
-        if !arguments.complete {
-            check_loss(listed, &outcome)?;
-        }
-        summary.lists.push(ListSummary::new(listed, judgement.text, outcome, told));
-    }
-    for document in &contents.documents {
-        let is_new = database.store_document(account.account_id, captured_at, document).await?;
-        summary.add_document(document, is_new);
-    }
-    summary.unfollowed = contents.unfollowed.clone();
-    database.end(arguments.dry_run).await?;
     if arguments.json {
         println!("{}", summary.json());
     } else {
         print!("{}", summary.text());
     }
     Ok(())
+}
+
+/// The account that is meant, if the export can be its own.
+async fn find_account(database: &mut Database, arguments: &InstagramExport) -> Result<(Account, Value), Failure> {
+    let (account, told) = database.find_account(&account_text(&arguments.account)).await?;
+    if account.platform != "instagram" {
+        let what = format!("the account is of {}", shown(&account.platform));
+        return Err(Refusal::new(what, "give the account on Instagram").into());
+    }
+    match owner(&arguments.path) {
+        Some(owner) if owner != account.handle => Err(Refusal::new(
+            format!("the archive is named for {}, the account is {}", shown(&owner), shown(&account.handle)),
+            "give the account whose export it is; if it has changed its handle, rename the archive",
+        )
+        .into()),
+        _ => Ok((account, told)),
+    }
+}
+
+/// Sends one list, while its pages are still being made.
+async fn send(
+    database: &mut Database,
+    account: &Account,
+    claim: Claim,
+    export: &Arc<Export>,
+    contents: &Arc<Contents>,
+    position: usize,
+    page_size: usize,
+) -> Result<(Outcome, Value), Failure> {
+    let listed = &contents.lists[position];
+    let import = database.begin_list(account.account_id, listed.relation, claim).await?;
+    let progress = Progress::new(&format!("sending {}", listed.relation), listed.entries);
+    let (sender, mut pages) = mpsc::channel(1);
+    let feeder = tokio::task::spawn_blocking({
+        let (export, contents) = (export.clone(), contents.clone());
+        move || feed(&export, &contents.lists[position], page_size, &sender)
+    });
+    let (mut sent, mut number) = (0, 0);
+    while let Some(page) = pages.recv().await {
+        database.add_page(import, number, &page).await?;
+        number += 1;
+        sent += page.handles.len() as u64;
+        progress.at(sent);
+    }
+    feeder.await.map_err(panicked)??;
+    if number == 0 {
+        database.add_page(import, 0, &Page::default()).await?;
+    }
+    database.finish_list(import).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Failure> {
@@ -313,7 +328,7 @@ fn judge(
         (None, None) => (Some(true), "complete".to_owned()),
     };
     // An incomplete list claims what the export's own statistics count.
-    let claimed = if is_complete == Some(false) { list.entries.max(counted.unwrap_or(0)) } else { list.entries };
+    let claimed = if is_complete == Some(false) { list.people().max(counted.unwrap_or(0)) } else { list.people() };
     Ok(Judgement { is_complete, claimed: i64::try_from(claimed).unwrap_or(i64::MAX), text: format!("{names}; {why}") })
 }
 

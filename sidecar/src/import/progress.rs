@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+const BAR: &str = "{msg:18} {bar:30} {human_pos} of {human_len}, {per_sec}";
+const SPINNER: &str = "{msg:18} {spinner} {human_pos}, {per_sec}";
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Written to standard error, so that standard output holds the summary alone.
@@ -20,13 +22,8 @@ impl Progress {
     /// `total` is 0 where it is not known before the end.
     pub fn new(step: &str, total: u64) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            let template = if total > 0 {
-                "{msg:24} {bar:30} {human_pos} of {human_len} {per_sec}"
-            } else {
-                "{msg:24} {spinner} {human_pos} {per_sec}"
-            };
-            // The templates are right, or the tests below fail.
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template(if total > 0 { BAR } else { SPINNER });
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
             bar.with_style(style).with_message(step.to_owned())
         });
@@ -50,6 +47,18 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_templates_are_understood() {
+        for template in [BAR, SPINNER] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::database::Outcome;
-use crate::export::{Document, Listed, Relation, Unfollowed, shown};
+use crate::export::{Listed, Relation, Unfollowed, shown};
 
 /// An import as it went.
 pub struct Summary {
@@ -64,10 +64,6 @@ impl ListSummary {
 }
 
 impl Summary {
-    pub fn add_document(&mut self, document: &Document, is_new: bool) {
-        self.documents.push((document.name.clone(), is_new));
-    }
-
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, what: &str| {
