@@ -88,11 +88,11 @@ end
 $$;
 comment on function analytics_private.audience_account(uuid) is 'an account of the caller''s workspaces; errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND';
 
--- The newest list at a moment, and who was believed to be there after it. knows_all: whoever is not among people was not there,
+-- The newest list at a moment, and who was believed to be there after it. seen_at: when that list was captured last, up to the moment. knows_all: whoever is not among people was not there,
 -- as some complete list says; otherwise he may have been.
 create or replace function analytics_private.audience_at(
   account analytics.social_accounts, moment timestamptz, relation text,
-  out captured_at timestamptz, out confirmed_at timestamptz, out source text, out completeness numeric, out is_complete boolean, out in_chain boolean,
+  out captured_at timestamptz, out confirmed_at timestamptz, out seen_at timestamptz, out source text, out completeness numeric, out is_complete boolean, out in_chain boolean,
   out knows_all boolean, out people analytics.follower_set
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -120,6 +120,7 @@ begin
   end if;
   captured_at := list.captured_at;
   confirmed_at := list.confirmed_at;
+  seen_at := case when list.confirmed_at <= at then list.confirmed_at else list.captured_at end;
   source := list.source;
   completeness := list.completeness;
   is_complete := list.is_complete;
@@ -435,9 +436,9 @@ begin
   from analytics.follower_snapshots s
   where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted
     and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
-  if between_them.lists = 0 then
-    -- Both ends are one list: what happened is unknown.
-    return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, 0::bigint,
+  if finish.seen_at = start.seen_at then
+    -- One list at both ends: what happened is unknown.
+    return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, 0::bigint,
       analytics.cardinality(start.people), analytics.cardinality(after), null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
       null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set;
     return;
@@ -508,7 +509,7 @@ begin
                                    else analytics_private.remap(s.keyframe::analytics.follower_set, alias.from_numbers, alias.to_numbers) end
         from analytics.follower_snapshots s
         where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and not s.in_chain
-          and s.captured_at > start.captured_at and s.captured_at < finish.captured_at) l (is_complete, people);
+          and s.captured_at > start.seen_at and s.captured_at < finish.seen_at) l (is_complete, people);
   if between_them.missed is not null then
     returning_people := analytics.set_union(returning_people, between_them.missed);
   end if;
@@ -516,7 +517,7 @@ begin
     passing := analytics.set_union(passing, analytics.set_difference(analytics.set_difference(between_them.seen, known_before), after));
   end if;
 
-  return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, list_count,
+  return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, list_count,
     analytics.cardinality(start.people), analytics.cardinality(after), analytics.cardinality(people_gained), analytics.cardinality(people_lost), analytics.cardinality(people_gone),
     analytics.cardinality(passing), analytics.cardinality(returning_people), analytics.cardinality(people_found), analytics.cardinality(people_not_seen),
     people_gained, people_lost, people_gone, passing, returning_people, people_found, people_not_seen;
@@ -524,7 +525,7 @@ end
 $$;
 comment on function analytics.followers_between(uuid, timestamptz, timestamptz, text) is
 $$who came to an account and who went between two moments
-since, until: compared are the newest lists at these moments. relation: followers or following. Returns one row, none before the first list: capture time, completeness and is_complete of both lists (start_… is null when there was no list yet), how many lists came after the first of them up to the second, and as sets of numbers with their counts: gained; lost (unfollowed); gone (deactivated, deleted, or removed here on request); came_and_left in between; left_and_returned; found (there at the end, and nobody can say whether already at the start); not_seen (missing in a list that was not complete). With no list after the first, counts and sets are null: what happened is unknown.
+since, until: compared are the newest lists at these moments. relation: followers or following. Returns one row, none before the first list: capture time, completeness and is_complete of both lists (start_… is null when there was no list yet), lists: how many were recorded from the first of them to the second, and as sets of numbers with their counts: gained; lost (unfollowed); gone (deactivated, deleted, or removed here on request); came_and_left in between; left_and_returned; found (there at the end, and nobody can say whether already at the start); not_seen (missing in a list that was not complete). Where nothing was captured after the first, counts and sets are null: what happened is unknown.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
 Example: select gained_count from analytics.followers_between('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '30 days')$$;
 
