@@ -445,7 +445,7 @@ begin
   end if;
   list_count := between_them.lists;
   perform analytics_private.check_set_bytes(between_them.bytes, 'ask for a shorter time');
-  finish_knows_all := case when finish.in_chain then between_them.any_complete else finish.is_complete end;
+  finish_knows_all := finish.is_complete or finish.in_chain and between_them.any_complete;
 
   -- What the lists of the chain say happened in between; and of those who left more than once, how they left last.
   select coalesce(analytics.union_agg(s.gained::analytics.follower_set), nothing), coalesce(analytics.union_agg(s.found::analytics.follower_set), nothing),
