@@ -215,6 +215,7 @@ select is((select jsonb_agg(jsonb_build_array(bucket_start::date, lists, complet
 select is((select retention_7_days from analytics.retention(pg_temp.account(5), '2026-01-05Z', '2026-01-12Z')), 0.75::double precision, 'as a share');
 select is((select array_agg(came order by bucket_start) from analytics.retention(pg_temp.account(5), '2026-01-05Z', '2026-03-05Z', '1 month')), array[6, 0]::bigint[], 'by months');
 select is(analytics.retention(pg_temp.account(9), '2026-01-05Z', '2026-01-06Z')::text, '("2026-01-05 00:00:00+00","2026-01-06 00:00:00+00",0,0,,,,,,,,,,)', 'of an account without lists nothing is known');
+select is((select array_agg(came order by bucket_start) from analytics.retention(pg_temp.account(10), '2025-12-31Z', '2026-01-16Z', '5 days')), array[0, 0, 0, null]::bigint[], 'between two captures of one list nobody came');
 select pg_temp.act_as(:'editor');
 select pg_temp.put(6, now() - interval '8 days', 'ann'), pg_temp.put(6, now() - interval '6 days', 'ann bob'), pg_temp.put(6, now(), 'ann bob') \g /dev/null
 select pg_temp.act_as(:'analyst');
@@ -349,10 +350,10 @@ select is(pg_temp.state_of(format('select analytics.unique_reach(%L)', pg_temp.a
 select is(pg_temp.state_of('select * from analytics.' || call), 'PT400', 'refused: ' || call)
 from unnest(array[
   format('follower_changes_page(%L, page_size => 0)', pg_temp.account(1)), format('follower_changes_page(%L, page_size => 201)', pg_temp.account(1)), format('follower_changes_page(%L, change_type => ''liked'')', pg_temp.account(1)),
-  format('follower_changes_page(%L, after => ''nonsense'')', pg_temp.account(1)), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2}')),
+  format('follower_changes_page(%L, after => ''nonsense'')', pg_temp.account(1)), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2}')), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{-9223372036854775808,1,1}')),
   format('follower_list(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2,3}')), format('follower_list(%L, relation => ''friends'')', pg_temp.account(1)), format('follower_list(%L, page_size => null)', pg_temp.account(1)),
   format('followers_at(%L, relation => null)', pg_temp.account(1)), format('followers_between(%L, null)', pg_temp.account(1)), format('followers_between(%L, ''2026-01-02'', ''2026-01-01'')', pg_temp.account(1)),
-  format('followers_between(%L, ''-infinity'')', pg_temp.account(1)), format('retention(%L, ''2026-01-01'', ''2026-02-01'', ''1 hour'')', pg_temp.account(1)), format('retention(%L, ''1026-01-01'')', pg_temp.account(1)),
+  format('followers_between(%L, ''-infinity'')', pg_temp.account(1)), format('retention(%L, ''2026-01-01'', ''2026-02-01'', ''1 hour'')', pg_temp.account(1)), format('retention(%L, ''2026-01-31'', ''2026-02-28'', ''1 month -29 days'')', pg_temp.account(1)), format('retention(%L, ''1026-01-01'')', pg_temp.account(1)),
   format('retention(%L, ''2026-01-01'', ''2026-02-01'', null)', pg_temp.account(1)), 'audience_overlap(null)', 'audience_overlap(''{}'')', 'audience_overlap(''{null}'')', 'unique_reach(''{}'')', 'best_additions(''{}'')',
   format('unique_reach(%L)', pg_temp.accounts(1, 1)), format('best_additions(%L, 0)', pg_temp.accounts(1)), format('best_additions(%L, 1, %L)', pg_temp.accounts(1, 2), pg_temp.accounts(1)),
   format('unique_reach(%L)', array(select gen_random_uuid() from generate_series(1, 101)))]) call;
