@@ -33,6 +33,8 @@ begin
     if cardinality(place) <> decode_place.length or array_position(place, null) is not null then
       raise data_exception;
     end if;
+    -- The first is a time, or far from one that would be refused.
+    perform analytics_private.from_microseconds(place[1]);
   exception when others then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'this cursor was not given out by a page', 'pass next_cursor of the page before, or leave it out', '{"field": "after"}');
   end;
@@ -88,11 +90,11 @@ end
 $$;
 comment on function analytics_private.audience_account(uuid) is 'an account of the caller''s workspaces; errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND';
 
--- The newest list at a moment, and who was believed to be there after it. knows_all: whoever is not among people was not there,
--- as some complete list says; otherwise he may have been.
+-- The newest list at a moment, and who was believed to be there after it. seen_at: when that list was captured last, up to the
+-- moment. knows_all: whoever is not among people was not there, as some complete list says; otherwise he may have been.
 create or replace function analytics_private.audience_at(
   account analytics.social_accounts, moment timestamptz, relation text,
-  out captured_at timestamptz, out confirmed_at timestamptz, out source text, out completeness numeric, out is_complete boolean, out in_chain boolean,
+  out captured_at timestamptz, out confirmed_at timestamptz, out seen_at timestamptz, out source text, out completeness numeric, out is_complete boolean, out in_chain boolean,
   out knows_all boolean, out people analytics.follower_set
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -120,6 +122,7 @@ begin
   end if;
   captured_at := list.captured_at;
   confirmed_at := list.confirmed_at;
+  seen_at := case when list.confirmed_at <= at then list.confirmed_at else list.captured_at end;
   source := list.source;
   completeness := list.completeness;
   is_complete := list.is_complete;
@@ -435,16 +438,16 @@ begin
   from analytics.follower_snapshots s
   where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted
     and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
-  if between_them.lists = 0 then
-    -- Both ends are one list: what happened is unknown.
-    return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, 0::bigint,
+  if finish.seen_at = start.seen_at then
+    -- One list at both ends: what happened is unknown.
+    return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, 0::bigint,
       analytics.cardinality(start.people), analytics.cardinality(after), null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
       null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set;
     return;
   end if;
   list_count := between_them.lists;
   perform analytics_private.check_set_bytes(between_them.bytes, 'ask for a shorter time');
-  finish_knows_all := case when finish.in_chain then between_them.any_complete else finish.is_complete end;
+  finish_knows_all := finish.is_complete or finish.in_chain and between_them.any_complete;
 
   -- What the lists of the chain say happened in between; and of those who left more than once, how they left last.
   select coalesce(analytics.union_agg(s.gained::analytics.follower_set), nothing), coalesce(analytics.union_agg(s.found::analytics.follower_set), nothing),
@@ -508,7 +511,7 @@ begin
                                    else analytics_private.remap(s.keyframe::analytics.follower_set, alias.from_numbers, alias.to_numbers) end
         from analytics.follower_snapshots s
         where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and not s.in_chain
-          and s.captured_at > start.captured_at and s.captured_at < finish.captured_at) l (is_complete, people);
+          and s.captured_at > start.seen_at and s.captured_at < finish.seen_at) l (is_complete, people);
   if between_them.missed is not null then
     returning_people := analytics.set_union(returning_people, between_them.missed);
   end if;
@@ -516,7 +519,7 @@ begin
     passing := analytics.set_union(passing, analytics.set_difference(analytics.set_difference(between_them.seen, known_before), after));
   end if;
 
-  return query select start.captured_at, start.completeness, start.is_complete, finish.captured_at, finish.completeness, finish.is_complete, list_count,
+  return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, list_count,
     analytics.cardinality(start.people), analytics.cardinality(after), analytics.cardinality(people_gained), analytics.cardinality(people_lost), analytics.cardinality(people_gone),
     analytics.cardinality(passing), analytics.cardinality(returning_people), analytics.cardinality(people_found), analytics.cardinality(people_not_seen),
     people_gained, people_lost, people_gone, passing, returning_people, people_found, people_not_seen;
@@ -524,7 +527,7 @@ end
 $$;
 comment on function analytics.followers_between(uuid, timestamptz, timestamptz, text) is
 $$who came to an account and who went between two moments
-since, until: compared are the newest lists at these moments. relation: followers or following. Returns one row, none before the first list: capture time, completeness and is_complete of both lists (start_… is null when there was no list yet), how many lists came after the first of them up to the second, and as sets of numbers with their counts: gained; lost (unfollowed); gone (deactivated, deleted, or removed here on request); came_and_left in between; left_and_returned; found (there at the end, and nobody can say whether already at the start); not_seen (missing in a list that was not complete). With no list after the first, counts and sets are null: what happened is unknown.
+since, until: compared are the newest lists at these moments. relation: followers or following. Returns one row, none before the first list: capture time, completeness and is_complete of both lists (start_… is null when there was no list yet), lists: how many were recorded from the first of them to the second, and as sets of numbers with their counts: gained; lost (unfollowed); gone (deactivated, deleted, or removed here on request); came_and_left in between; left_and_returned; found (there at the end, and nobody can say whether already at the start); not_seen (missing in a list that was not complete). Where nothing was captured after the first, counts and sets are null: what happened is unknown.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
 Example: select gained_count from analytics.followers_between('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '30 days')$$;
 
@@ -665,10 +668,17 @@ declare
   known boolean[];
   steps integer;
   age integer;
+  months integer;
+  days integer;
+  used record;
 begin
   perform analytics_private.check_period(retention.since, retention.until);
-  if retention.bucket is null or retention.bucket < interval '1 day' or retention.until - retention.since > interval '3660 days' then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'a bucket is a day or more, and the time at most ten years', null, '{"field": "bucket"}');
+  months := extract(year from retention.bucket) * 12 + extract(month from retention.bucket);
+  days := extract(day from retention.bucket);
+  if (months >= 0 and days >= 0 and months + days > 0 and retention.bucket = make_interval(months => months, days => days)) is not true then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'a bucket is a number of days, weeks or months', null, '{"field": "bucket"}');
+  elsif retention.until - retention.since > interval '3660 days' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'retention is told of at most ten years', null, '{"field": "since"}');
   end if;
   -- Counted without a zone: a month added in the session's zone may end on another day.
   starts := array(select g at time zone 'UTC' from generate_series(retention.since at time zone 'UTC', retention.until at time zone 'UTC', retention.bucket) g
@@ -722,18 +732,29 @@ begin
             and s.confirmed_at >= retention.since and s.captured_at < retention.until + interval '100 days') l (from_day, to_day)
       cross join lateral generate_series(l.from_day, l.to_day) d);
 
-  for bucket_number in 1..cardinality(starts) loop
-    bucket_start := starts[bucket_number];
-    bucket_end := coalesce(starts[bucket_number + 1], retention.until);
-    select count(*), count(*) filter (where s.is_complete), max(s.captured_at) into lists, complete_lists, last_captured_at
-    from analytics.follower_snapshots s
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = 'followers' and s.in_chain
-      and s.captured_at >= bucket_start and s.captured_at < bucket_end;
+  -- The lists of each bucket: those captured in it, first or last, or before it and once more after it.
+  for used in
+    select b.number, coalesce(l.lists, 0) as lists, coalesce(l.complete_lists, 0) as complete_lists, l.last_captured_at
+    from generate_subscripts(starts, 1) b (number) left join (
+      select g.number, count(*), count(*) filter (where s.is_complete),
+        max(case when width_bucket(s.confirmed_at, starts) = g.number then s.confirmed_at when width_bucket(s.captured_at, starts) = g.number then s.captured_at end)
+      from analytics.follower_snapshots s
+        cross join lateral generate_series(greatest(width_bucket(s.captured_at, starts), 1), width_bucket(s.confirmed_at, starts)) g (number)
+      where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = 'followers' and s.in_chain
+        and s.captured_at < retention.until and s.confirmed_at >= retention.since
+      group by g.number) l (number, lists, complete_lists, last_captured_at) on l.number = b.number
+    order by b.number
+  loop
+    bucket_start := starts[used.number];
+    bucket_end := coalesce(starts[used.number + 1], retention.until);
+    lists := used.lists;
+    complete_lists := used.complete_lists;
+    last_captured_at := used.last_captured_at;
     came := case when lists > 0 then 0 end;
     still := '{0,0,0,0}';
     known := '{t,t,t,t}';
     for i in 1..steps loop
-      continue when step_bucket[i] <> bucket_number or step_came[i] = nothing;
+      continue when step_bucket[i] <> used.number or step_came[i] = nothing;
       came := came + analytics.cardinality(step_came[i]::analytics.follower_set);
       alive := step_stayed[i]::analytics.follower_set;
       judged_on := array(
@@ -772,7 +793,7 @@ end
 $$;
 comment on function analytics.retention(uuid, timestamptz, timestamptz, interval) is
 $$of those who came in each week, the share still there 7, 30, 60 and 90 days later
-since, until: new followers of lists captured in [since, until). bucket: a day or more, counted from since in UTC. Returns a row a bucket: bucket_start, bucket_end, lists and complete_lists captured in it, last_captured_at, came (null when no list was captured), still_… (people) and retention_… (share 0 to 1). A person counts for the day (UTC) of the list that showed him first, and is still there when no list up to the day judged shows him leaving; who came back counts again as coming. Judged on the day nearest to the age for which there is a complete list, at most a tenth of the age or a day away; null when that age is not reached yet or has no such list for some of them, and when nobody came.
+since, until: new followers of lists captured in [since, until). bucket: days, weeks or months, counted from since in UTC. Returns a row a bucket: bucket_start, bucket_end, lists and complete_lists captured in it, last_captured_at, came (null when no list was captured), still_… (people) and retention_… (share 0 to 1). A person counts for the day (UTC) of the list that showed him first, and is still there when no list up to the day judged shows him leaving; who came back counts again as coming. Judged on the day nearest to the age for which there is a complete list, at most a tenth of the age or a day away; null when that age is not reached yet or has no such list for some of them, and when nobody came.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN (user not active), NOT_FOUND (no such account among the caller's).
 Example: select retention_7_days is null from analytics.retention('0195c3a0-0000-7000-8000-0000000000c2', now() - interval '4 weeks') limit 1$$;
 
@@ -949,6 +970,7 @@ returns table (
 declare
   picks constant integer := best_additions.max_count;
 begin
+  perform analytics_private.require_user();
   if picks is null or picks not between 1 and 100 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'max_count is 1 to 100', null, '{"field": "max_count"}');
   elsif best_additions.account_ids is null or best_additions.account_ids = '{}' then

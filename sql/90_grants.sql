@@ -151,12 +151,14 @@ grant execute on function
   analytics.retention(uuid, timestamptz, timestamptz, interval), analytics.mutuals(uuid, timestamptz), analytics.not_following_back(uuid, timestamptz),
   analytics.audience_overlap(uuid[], timestamptz), analytics.unique_reach(uuid[], timestamptz),
   analytics.best_additions(uuid[], integer, uuid[], timestamptz),
-  analytics_private.encode_place(bigint[]), analytics_private.decode_place(text, integer), analytics_private.to_microseconds(timestamptz),
-  analytics_private.from_microseconds(bigint), analytics_private.check_relation(text), analytics_private.check_period(timestamptz, timestamptz),
-  analytics_private.check_set_bytes(bigint, text), analytics_private.own_account(uuid, text), analytics_private.audience_account(uuid),
-  analytics_private.aliases(uuid, text), analytics_private.believed_set(uuid, uuid, text, timestamptz),
-  analytics_private.audience_at(analytics.social_accounts, timestamptz, text), analytics_private.person_json(analytics.platform_users),
-  analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer),
+  analytics_private.audience_account(uuid), analytics_private.audiences(uuid[], timestamptz)
+to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.own_account(uuid, text), analytics_private.aliases(uuid, text), analytics_private.believed_set(uuid, uuid, text, timestamptz),
+  analytics_private.audience_at(analytics.social_accounts, timestamptz, text), analytics_private.find_person(analytics.social_accounts, text),
   analytics_private.changed_people(uuid, text, uuid, timestamptz, integer, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint),
-  analytics_private.find_person(analytics.social_accounts, text), analytics_private.audiences(uuid[], timestamptz)
-to authenticated, service_role, anon, @installer@;
+  analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer), analytics_private.person_json(analytics.platform_users),
+  analytics_private.check_relation(text), analytics_private.check_period(timestamptz, timestamptz), analytics_private.check_set_bytes(bigint, text),
+  analytics_private.encode_place(bigint[]), analytics_private.decode_place(text, integer), analytics_private.to_microseconds(timestamptz),
+  analytics_private.from_microseconds(bigint)
+to authenticated, service_role, @installer@;

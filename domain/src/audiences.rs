@@ -31,7 +31,12 @@ mod tests {
     #[test]
     fn differs_in_every_part() {
         let one = change_id([1; 16], 1, 1, 1);
-        for other in [change_id([2; 16], 1, 1, 1), change_id([1; 16], 2, 1, 1), change_id([1; 16], 1, 2, 1), change_id([1; 16], 1, 1, 2)] {
+        for other in [
+            change_id([2; 16], 1, 1, 1),
+            change_id([1; 16], 2, 1, 1),
+            change_id([1; 16], 1, 2, 1),
+            change_id([1; 16], 1, 1, 2),
+        ] {
             assert_ne!(one, other);
         }
     }

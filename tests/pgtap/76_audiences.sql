@@ -48,7 +48,7 @@ begin
 end
 $$;
 
-select pg_temp.make_account(n, :'studio', :'owner') from generate_series(1, 9) n \g /dev/null
+select pg_temp.make_account(n, :'studio', :'owner') from generate_series(1, 10) n \g /dev/null
 select pg_temp.make_account(20, :'studio', :'owner', 'tiktok'), pg_temp.make_account(30, :'elsewhere', :'stranger') \g /dev/null
 
 -- A history: complete lists but for the third; who is away comes back, one person is deactivated ------------------------
@@ -112,6 +112,18 @@ from (values (timestamptz '2026-01-01 12:00Z', timestamptz '2026-01-03 00:00Z', 
   ('2026-01-02 12:00Z', '2026-01-04 12:00Z', '{"gained": "dan fay", "lost": "bob eve", "came_and_left": "gil", "left_and_returned": "cas"}'),
   ('2026-01-01 12:00Z', '2026-01-05 12:00Z', '{"gained": "fay", "lost": "bob", "gone": "cas", "came_and_left": "eve gil", "left_and_returned": "dan"}')) v (since, until, expected);
 
+-- The same list again, and then one of in between.
+select pg_temp.act_as(:'editor');
+select pg_temp.put(10, '2026-01-01Z', 'ann bob'), pg_temp.put(10, '2026-01-10Z', 'ann bob'), pg_temp.put(10, '2026-01-05Z', 'ann cid') \g /dev/null
+select pg_temp.act_as(:'analyst');
+select is((select array[pg_temp.names(followers), captured_at::date::text, confirmed_at::date::text] from analytics.followers_at(pg_temp.account(10), moment)), expected, 'a list that came again: ' || moment)
+from (values (timestamptz '2026-01-04Z', '{ann bob,2026-01-01,2026-01-10}'::text[]), ('2026-01-07Z', '{ann cid,2026-01-05,2026-01-05}'), ('2026-01-11Z', '{ann bob,2026-01-01,2026-01-10}')) v (moment, expected);
+select is(pg_temp.between(10, since, until), expected::jsonb, format('a list that came again, between %s and %s', since, until))
+from (values (timestamptz '2026-01-01Z', timestamptz '2026-01-11Z', '{"came_and_left": "cid", "left_and_returned": "bob"}'), ('2026-01-07Z', '2026-01-11Z', '{"gained": "bob", "lost": "cid"}'), ('2026-01-01Z', '2026-01-07Z', '{"gained": "cid", "lost": "bob"}')) v (since, until, expected);
+select is((select array[gained_count, lost_count, came_and_left_count, lists] from analytics.followers_between(pg_temp.account(10), '2026-01-01Z', '2026-01-11Z')), array[0, 0, 1, 0]::bigint[], 'that it came again says that nobody had gone');
+select is((select array[gained_count, lost_count] from analytics.followers_between(pg_temp.account(10), since, until)), array[null, null]::bigint[], format('which is known at %s and not before', '2026-01-10'))
+from (values (timestamptz '2026-01-01Z', timestamptz '2026-01-04Z'), ('2026-01-11Z', '2026-01-12Z')) v (since, until);
+
 -- Lists of which none was complete at first ------------------------------------------------------------------------------
 
 select pg_temp.act_as(:'editor');
@@ -122,6 +134,24 @@ select set_eq(format($$select c."timestamp"::date, c.change_type, c.username fro
 select is(pg_temp.between(2, since, until), expected::jsonb, format('incomplete lists between %s and %s', since, until))
 from (values (timestamptz '2026-01-01Z', timestamptz '2026-01-02Z', '{"found": "cas"}'), ('2026-01-01Z', '2026-01-03Z', '{"found": "dan", "lost": "ann cas"}'), ('2026-01-01Z', '2026-01-04Z', '{"found": "dan", "gained": "eve", "lost": "ann cas"}'), ('2026-01-03Z', '2026-01-04Z', '{"gained": "eve"}')) v (since, until, expected);
 select is((select people_count from analytics.not_following_back(pg_temp.account(2), '2026-01-04')), null, 'without a list of the other side nothing is said');
+
+-- What the source says besides: since when, how many there are, who the people are.
+select pg_temp.act_as_superuser();
+select pg_temp.make_account(16, :'studio', :'owner'), pg_temp.make_account(17, :'studio', :'owner') \g /dev/null
+select pg_temp.act_as(:'editor');
+select pg_temp.put(16, '2026-01-01Z', '[{"username": "ann", "followed_at": "2025-06-01T00:00:00Z"}, "bob"]'),
+  pg_temp.put(16, '2026-02-01Z', '["ann", "bob", {"username": "zed", "followed_at": "2026-01-20T10:00:00Z", "full_name": "Zed Z.", "is_verified": true, "follower_count": 5000000000, "id": "500", "extra_data": {"city": "Oslo"}}, {"username": "cas"}]') \g /dev/null
+select analytics.record_followers(pg_temp.account(17), '["ann", "bob"]', '2026-01-01Z', claimed_count => 3) \g /dev/null
+select pg_temp.act_as(:'analyst');
+select set_eq(format('select username, user_id, followed_at, verified, follower_count, extra_data from analytics.follower_changes where social_account_id = %L', pg_temp.account(16)),
+  $$values ('zed', '500', timestamptz '2026-01-20 10:00Z', true, 5000000000, '{"city": "Oslo"}'::jsonb), ('cas', 'cas', null, null, null, '{}')$$, 'changes say since when he follows and who he is');
+select is((select i - '{id,number,details_at,social_account_id}'::text[] from jsonb_array_elements(pg_temp.pages(16, 1)) i where i ->> 'username' = 'zed'),
+  '{"relation": "followers", "change_type": "new_follower", "timestamp": "2026-02-01T00:00:00+00:00", "user_id": "500", "username": "zed", "full_name": "Zed Z.", "profile_pic_url": null, "verified": true, "follower_count": 5000000000,
+    "extra_data": {"city": "Oslo"}, "returned": false, "followed_at": "2026-01-20T10:00:00+00:00"}', 'so do pages');
+select is((select array_agg(followed_at) from analytics.follower_history(pg_temp.account(16), who)), array[since]::timestamptz[], 'and histories: ' || who) from (values ('ann', '2025-06-01Z'), ('500', '2026-01-20 10:00Z'), ('bob', null)) v (who, since);
+select results_eq(format('select event, since, captured_at::date from analytics.follower_history(%L, %L)', pg_temp.account(16), 'zed'), $$values ('new_follower', timestamptz '2026-01-01Z', '2026-02-01'::date)$$, 'it happened after the first list');
+select is((select array[completeness, is_complete::integer, follower_count] from analytics.followers_at(pg_temp.account(17))), array[0.6667, 0, 2], 'completeness is the share of those claimed');
+select is((analytics.unique_reach(array[pg_temp.account(17)]) #>> '{accounts,0,completeness}')::numeric, 0.6667, 'and is told with every answer');
 
 -- Pages ------------------------------------------------------------------------------------------------------------------
 
@@ -185,6 +215,7 @@ select is((select jsonb_agg(jsonb_build_array(bucket_start::date, lists, complet
 select is((select retention_7_days from analytics.retention(pg_temp.account(5), '2026-01-05Z', '2026-01-12Z')), 0.75::double precision, 'as a share');
 select is((select array_agg(came order by bucket_start) from analytics.retention(pg_temp.account(5), '2026-01-05Z', '2026-03-05Z', '1 month')), array[6, 0]::bigint[], 'by months');
 select is(analytics.retention(pg_temp.account(9), '2026-01-05Z', '2026-01-06Z')::text, '("2026-01-05 00:00:00+00","2026-01-06 00:00:00+00",0,0,,,,,,,,,,)', 'of an account without lists nothing is known');
+select is((select array_agg(came order by bucket_start) from analytics.retention(pg_temp.account(10), '2025-12-31Z', '2026-01-16Z', '5 days')), array[0, 0, 0, null]::bigint[], 'between two captures of one list nobody came');
 select pg_temp.act_as(:'editor');
 select pg_temp.put(6, now() - interval '8 days', 'ann'), pg_temp.put(6, now() - interval '6 days', 'ann bob'), pg_temp.put(6, now(), 'ann bob') \g /dev/null
 select pg_temp.act_as(:'analyst');
@@ -319,10 +350,10 @@ select is(pg_temp.state_of(format('select analytics.unique_reach(%L)', pg_temp.a
 select is(pg_temp.state_of('select * from analytics.' || call), 'PT400', 'refused: ' || call)
 from unnest(array[
   format('follower_changes_page(%L, page_size => 0)', pg_temp.account(1)), format('follower_changes_page(%L, page_size => 201)', pg_temp.account(1)), format('follower_changes_page(%L, change_type => ''liked'')', pg_temp.account(1)),
-  format('follower_changes_page(%L, after => ''nonsense'')', pg_temp.account(1)), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2}')),
+  format('follower_changes_page(%L, after => ''nonsense'')', pg_temp.account(1)), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2}')), format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{-9223372036854775808,1,1}')),
   format('follower_list(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1,2,3}')), format('follower_list(%L, relation => ''friends'')', pg_temp.account(1)), format('follower_list(%L, page_size => null)', pg_temp.account(1)),
   format('followers_at(%L, relation => null)', pg_temp.account(1)), format('followers_between(%L, null)', pg_temp.account(1)), format('followers_between(%L, ''2026-01-02'', ''2026-01-01'')', pg_temp.account(1)),
-  format('followers_between(%L, ''-infinity'')', pg_temp.account(1)), format('retention(%L, ''2026-01-01'', ''2026-02-01'', ''1 hour'')', pg_temp.account(1)), format('retention(%L, ''1026-01-01'')', pg_temp.account(1)),
+  format('followers_between(%L, ''-infinity'')', pg_temp.account(1)), format('retention(%L, ''2026-01-01'', ''2026-02-01'', ''1 hour'')', pg_temp.account(1)), format('retention(%L, ''2026-01-31'', ''2026-02-28'', ''1 month -29 days'')', pg_temp.account(1)), format('retention(%L, ''1026-01-01'')', pg_temp.account(1)),
   format('retention(%L, ''2026-01-01'', ''2026-02-01'', null)', pg_temp.account(1)), 'audience_overlap(null)', 'audience_overlap(''{}'')', 'audience_overlap(''{null}'')', 'unique_reach(''{}'')', 'best_additions(''{}'')',
   format('unique_reach(%L)', pg_temp.accounts(1, 1)), format('best_additions(%L, 0)', pg_temp.accounts(1)), format('best_additions(%L, 1, %L)', pg_temp.accounts(1, 2), pg_temp.accounts(1)),
   format('unique_reach(%L)', array(select gen_random_uuid() from generate_series(1, 101)))]) call;
