@@ -172,9 +172,9 @@ async function overviewWithPosts(supabase, username) {
 
 // What an operator does with the archives that the owner of an account has got from Instagram, and what the owner then sees.
 async function followers(supabase) {
-  const account = await call(supabase, "add_account", { platform: "instagram", handle: "aurora.example" });
+  const account = await call(supabase, "add_account", { platform: "instagram", handle: "northlight.example" });
   for (const [path, capturedAt] of EXPORTS) {
-    heading(`analytics-sidecar import instagram-export ${path}`.slice(0, WIDTH));
+    heading(`The first imports Instagram's export of ${day(capturedAt)}`);
     const parameters = ["import", "instagram-export", path, "--account", account.id, "--captured-at", capturedAt];
     const environment = { PATH: process.env.PATH, DATABASE_URL: SIDECAR_DATABASE_URL };
     const { stdout } = await promisify(execFile)(SIDECAR_PROGRAM, parameters, { cwd: ROOT, env: environment });
@@ -247,7 +247,7 @@ async function main() {
   ]) {
     const { count, error } = await second.supabase.from(name).select("*", { count: "exact", head: true });
     if (error) throw new Error(`${name}: ${error.message}`);
-    fact(`rows of ${name}`, count);
+    fact(name, `${count} rows`);
     if (count !== 0) throw new Error(`the second user can read ${count} rows of ${name}`);
   }
   const { error, status } = await second.supabase.rpc("profile_overview", { username: ready[0].username });
