@@ -423,6 +423,7 @@ fn replay_deltas(keyframe: Set, added: Array<&[u8]>, removed: Array<&[u8]>) -> S
     let nothing = ok(Builder::default().finish());
     let changes = added.iter().zip(removed.iter()).map(|(added, removed)| {
         let set = |bytes: Option<&'_ [u8]>| bytes.map_or_else(|| nothing.clone(), <[u8]>::to_vec);
+        interrupts::check();
         let (added, removed) = (set(added), set(removed));
         ok(Change::new(ok(FollowerSet::new(&added)), ok(FollowerSet::new(&removed))))
     });
@@ -439,6 +440,9 @@ fn remap(set: Set, from_numbers: Array<i64>, to_numbers: Array<i64>) -> SetBytes
     };
     if from.len() != to.len() {
         refuse(PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR, "from_numbers and to_numbers must have the same length");
+    }
+    if !from.is_sorted_by(|a, b| a < b) {
+        refuse(PgSqlErrorCode::ERRCODE_ARRAY_ELEMENT_ERROR, "from_numbers must ascend");
     }
     let replacements: Vec<_> = from.iter().zip(to).map(|(from, to)| (id(*from), id(*to))).collect();
     SetBytes(ok(domain::remap(set.open(), &replacements, interrupts::check)))

@@ -126,6 +126,6 @@ Example: select gained = '{4}' and lost = '{1}' from analytics.follower_diff_set
 alter function analytics.follower_diff_sets(analytics.follower_set, analytics.follower_set) rows 1;
 comment on function analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]) is
   'the set after a row of changes, oldest first: of each, "removed" goes out and then "added" comes in; a null element is an empty set';
-comment on function analytics_private.remap(analytics.follower_set, bigint[], bigint[]) is 'the set with each id of from_numbers replaced by the one at the same place of to_numbers';
+comment on function analytics_private.remap(analytics.follower_set, bigint[], bigint[]) is 'the set with each id of from_numbers, which ascend, replaced by the one at the same place of to_numbers';
 comment on function analytics_private.greedy_cover(bytea[], integer) is
   'picks sets one after the other, each the one that adds most ids to those before: at least 63 % of what the best choice of as many covers. picked counts from 1';

@@ -137,7 +137,7 @@ impl<'a> Beat<'a> {
     fn step(&self) {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
-        if steps % 4_096 == 0 {
+        if steps.is_multiple_of(4_096) {
             (self.check)();
         }
     }

@@ -148,6 +148,7 @@ select is(analytics_private.replay_deltas('{1,2,3}', array['{4}'::follower_set::
 select is(analytics_private.replay_deltas('{1,2}', '{}', '{}')::text, '{1,2}', 'no changes');
 select is(analytics_private.remap('{1,2,3}', array[2, 7], array[9, 8])::text, '{1,3,9}', 'ids are replaced');
 select is(analytics_private.remap('{1,2,9}', array[2], array[9])::text, '{1,9}', 'also by one that is there');
+select throws_ok($$select analytics_private.remap('{1}', array[2, 1], array[1, 2])$$, '2202E', null, 'in ascending order');
 select results_eq($$select * from analytics_private.greedy_cover(array['{1,2,3}'::analytics.follower_set::bytea, '{3,4}'::analytics.follower_set::bytea, '{1,2}'::analytics.follower_set::bytea, '{7}'::analytics.follower_set::bytea], 9)$$,
   $$values (1, 1, 3::bigint, 3::bigint), (2, 2, 1, 4), (3, 4, 1, 5)$$, 'each pick adds most, and one that adds nothing is not picked');
 
@@ -166,8 +167,12 @@ end
 $$;
 set local statement_timeout = 20;
 select pg_temp.is_cancelled('select count(*) from apart, analytics_private.greedy_cover(sets, 30)') as is_cancelled \gset
+select pg_temp.is_cancelled('select analytics_private.replay_deltas(''{1}'', array_fill(null::bytea, array[3000000]), array_fill(null::bytea, array[3000000]))') as replay_cancelled \gset
 set local statement_timeout = 0;
 select ok(:'is_cancelled', 'a timeout ends a long call');
+select ok(:'replay_cancelled', 'also one of many small steps');
+select is(cardinality(analytics_private.remap((select follower_set_agg(g) from generate_series(1, 300000) g), array(select generate_series(1, 300000, 2)), array(select generate_series(2, 300001, 2)))),
+  150000::bigint, '150 000 aliases are put right in one pass');
 
 select * from finish();
 rollback;

@@ -143,16 +143,16 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// A decoded chunk.
+/// A decoded chunk; takes no more memory than the largest that it held.
 pub struct Chunk {
     packer: BitPacker4x,
-    ids: Box<[u64; CHUNK]>,
+    ids: Vec<u64>,
     filled: usize,
 }
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { packer: BitPacker4x::new(), ids: Box::new([0; CHUNK]), filled: 0 }
+        Self { packer: BitPacker4x::new(), ids: Vec::new(), filled: 0 }
     }
 }
 
@@ -168,6 +168,9 @@ impl Chunk {
 
     fn decode(&mut self, first: u64, count: usize, mut bytes: &[u8]) -> Result<(), Error> {
         self.filled = 0;
+        if self.ids.len() < count {
+            self.ids.resize(count, 0);
+        }
         self.ids[0] = first;
         let mut last = first;
         let (blocks, tail) = self.ids[1..count].as_chunks_mut::<BLOCK>();

@@ -2,8 +2,12 @@
 
 use std::collections::BinaryHeap;
 
-use super::collect::from_ids;
+use super::collect::{Collector, from_ids};
+use super::format::Builder;
 use super::{Error, FollowerSet, Pulse, compare, difference, intersection, union};
+
+/// Ids between two pulses.
+const PORTION: usize = 8192;
 
 /// What changes of a set amount to: `(set - removed) | added`.
 pub struct Change {
@@ -19,6 +23,7 @@ impl Change {
 
     /// This change, and then a later one.
     fn then(&self, later: &Self, pulse: Pulse) -> Result<Self, Error> {
+        pulse();
         let (added, removed) = (set(&self.added)?, set(&self.removed)?);
         let (later_added, later_removed) = (set(&later.added)?, set(&later.removed)?);
         let kept = difference(added, later_removed, pulse)?;
@@ -50,21 +55,35 @@ impl Change {
     }
 }
 
-/// The set with some ids replaced; pairs of old and new.
+/// The set with some ids replaced; pairs of old and new, by ascending old.
 pub fn remap(before: FollowerSet, replacements: &[(u64, u64)], pulse: Pulse) -> Result<Vec<u8>, Error> {
-    let old = from_ids(replacements.iter().map(|(old, _)| *old).collect())?;
+    let mut old = Builder::default();
+    for portion in replacements.chunks(PORTION) {
+        pulse();
+        for (id, _) in portion {
+            old.push(*id);
+        }
+    }
+    let old = old.finish()?;
     let affected = intersection(before, set(&old)?, pulse)?;
     if set(&affected)?.is_empty() {
         return bytes_of(before);
     }
-    let mut new = Vec::new();
-    for (old, replacement) in replacements {
-        if set(&affected)?.contains(*old)? {
-            new.push(*replacement);
+    let mut rest = replacements;
+    let mut new = Collector::default();
+    set(&affected)?.for_each_chunk(pulse, |ids| {
+        for id in ids {
+            // Every one of them is there, in this order.
+            let place = rest.partition_point(|(old, _)| old < id);
+            if let [(_, replacement), later @ ..] = &rest[place..] {
+                new.push(*replacement, pulse)?;
+                rest = later;
+            }
         }
-    }
+        Ok(())
+    })?;
     let kept = difference(before, set(&old)?, pulse)?;
-    union(set(&kept)?, set(&from_ids(new)?)?, pulse)
+    union(set(&kept)?, set(&new.finish(pulse)?)?, pulse)
 }
 
 /// One step of a greedy cover.
