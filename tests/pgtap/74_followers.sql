@@ -163,6 +163,12 @@ select pg_temp.act_as(:'owner');
 select is(pg_temp.told(analytics.record_followers(:'p', '[{"id": "7", "username": "zed"}, {"id": "8", "username": "zed"}, {"id": "9", "username": "y"}, {"id": "9", "username": "eva"}, "zed"]', '2026-05-09')), '+1 ?0 -0 x0 .0 r1 =3 again', 'what comes last in a list counts, each once');
 select is(pg_temp.list(:'p', 10, '[{"id": 7, "username": "dan"}, "zed", "eva", "ann"]'), '+1 ?0 -0 x0 .0 r0 =4', 'the name of somebody who has another now');
 select is(pg_temp.persons(), '1/7/dan/(ann bob), 2/8/zed/(ann bob older), 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann', 'is somebody else''s');
+-- Late is what is older than a list of its own account and relation: not older than others'.
+select pg_temp.account('met.first', 'facebook') as q1, pg_temp.account('met.second', 'facebook') as q2 \gset
+select is(pg_temp.list(:'q1', 14, 'ada'), '+0 ?1 -0 x0 .0 r0 =1', 'somebody in the first list of an account');
+select is(pg_temp.list(:'q2', 11, 'ada'), '+0 ?1 -0 x0 .0 r0 =1', 'may be in an older one that is the first of another');
+select is(pg_temp.list(:'q1', 11, 'ada', true, 'following'), '+0 ?1 -0 x0 .0 r0 =1', 'or the first of another relation');
+select is((select count(*) from analytics.platform_users where platform = 'facebook' and handle = 'ada'), 1::bigint, 'and is one person');
 -- Elsewhere the same names are other people.
 select is((select count(*) from analytics.platform_users where handle = 'ann'), 2::bigint, 'the same name on another platform is another person');
 select is_empty('select handle from analytics.platform_users where handle is not null group by workspace_id, platform, handle having count(*) > 1', 'nobody has another''s handle');
