@@ -818,7 +818,8 @@ begin
       perform analytics_private.raise_error('CONFLICT', case when made.list_digest = same.list_digest then 'this list is recorded as an incomplete one'
         else 'another list of that moment is recorded' end, 'give the time at which this list was captured', jsonb_build_object('field', 'captured_at', 'captured_at', list.captured_at));
     end if;
-  elsif made.list_digest = same.list_digest and (same.is_complete or not made.is_complete) and (analytics.cardinality(gone) = 0 or not made.in_chain) then
+  -- An incomplete list does not confirm a complete one: who is not in it may follow by now.
+  elsif made.list_digest = same.list_digest and made.is_complete = same.is_complete and (analytics.cardinality(gone) = 0 or not made.in_chain) then
     is_new := false;
     update analytics.follower_snapshots s set confirmed_at = greatest(s.confirmed_at, list.captured_at)
     where s.workspace_id = same.workspace_id and s.social_account_id = same.social_account_id and s.relation = same.relation and s.captured_at = same.captured_at
