@@ -5,6 +5,7 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('follower_list_complete_permille', 'integer', '995', '1', '1000', 'a list whose source does not say whether it is complete counts as complete with this many in a thousand of those the platform claims'),
   ('follower_page_people', 'integer', '50000', '1', '200000', 'people in one page of a follower list'),
   ('follower_list_people', 'integer', '20000000', '1', '200000000', 'people in one follower list'),
+  ('followers_per_workspace', 'integer', '100000000', '1', '2000000000', 'people of one platform in the follower lists of one workspace'),
   ('follower_import_expiry', 'interval', '1 day', '1 minute', '365 days', 'a follower list that was begun longer ago and is not finished is dropped'),
   ('open_follower_imports', 'integer', '20', '1', '10000', 'an account with this many follower lists under way is told RATE_LIMITED')
 on conflict (name) do nothing;
@@ -298,6 +299,12 @@ begin
       order by f.seen_until limit 1) w on n.id is null
   where n.number is null;
 
+  -- Who stands in this page by a handle that its holder gives up in it is somebody else.
+  settle_people.numbers := array(
+    select case when n.id is null and n.number in (
+        select x.number from unnest(known.id_number, known.id_handle, known.takes) as x (number, handle, takes) where x.takes and x.handle is not null) then null else n.number end
+    from unnest(settle_people.numbers, settle_people.platform_user_ids) with ordinality n (number, id, o) order by n.o);
+
   -- First everybody lets go of his handle: two may have changed theirs for each other's.
   insert into analytics.platform_user_handles as f (workspace_id, platform, number, handle, seen_until)
   select distinct place, settle_people.platform, x.number, x.handle, settle_people.captured_at
@@ -428,6 +435,11 @@ begin
       from analytics_private.settle_people(place, store_people.platform, at, is_late, platform_user_ids, handles, numbers) s;
     end if;
     numbers := analytics_private.number_new(numbers, counter.last_number);
+    -- People of pages that were replaced or dropped stay; without an end they would be room for anything.
+    if (select max(n.number) from unnest(numbers) n (number)) > greatest(counter.last_number, analytics_private.setting_integer('followers_per_workspace')) then
+      perform analytics_private.raise_error('VALIDATION_ERROR', format('the workspace has met more than %s people on this platform', analytics_private.setting_integer('followers_per_workspace')),
+        'an operator can raise the setting followers_per_workspace', '{"field": "people"}');
+    end if;
     if num_nonnulls(full_names, profile_pic_urls, verified, follower_counts, extra_data) = 0 then
       insert into analytics.platform_users (workspace_id, platform, number, handle, platform_user_id, first_seen_at)
       select place, store_people.platform, n.number, n.handle, n.id, at
@@ -760,6 +772,9 @@ begin
     return list.summary;
   elsif account.status = 'disconnected' then
     perform analytics_private.raise_error('CONFLICT', 'this account is disconnected', 'add it again with analytics.add_account()');
+  elsif current_setting('transaction_isolation') <> 'read committed' and list.begun_at <> now() then
+    -- Begun in another transaction: pages that came after this one's snapshot are not seen, and whom they name would be unfollowers.
+    perform analytics_private.raise_error('CONFLICT', 'a list that came in pages is finished in a READ COMMITTED transaction', 'finish it without setting an isolation level');
   end if;
 
   select count(*) as page_count, min(p.page) as first_page, max(p.page) as last_page, coalesce(sum(p.removed_count), 0) as removed,
@@ -792,7 +807,8 @@ begin
   made.claimed_count := list.claimed_count;
   made.completeness := case when list.claimed_count > 0 then least(1, round(made.fetched_count / list.claimed_count::numeric, 4)) end;
   made.is_complete := coalesce(list.is_complete,
-    made.fetched_count * 1000 >= list.claimed_count * analytics_private.setting_integer('follower_list_complete_permille'), false);
+    -- Some platforms say 0 for a number that they hide.
+    (list.claimed_count > 0 or made.fetched_count = 0) and made.fetched_count * 1000 >= list.claimed_count * analytics_private.setting_integer('follower_list_complete_permille'), false);
   made.list_digest := sha256(listed::bytea);
 
   newest := analytics_private.newest_list(list.workspace_id, account.id, list.relation);
@@ -818,7 +834,8 @@ begin
       perform analytics_private.raise_error('CONFLICT', case when made.list_digest = same.list_digest then 'this list is recorded as an incomplete one'
         else 'another list of that moment is recorded' end, 'give the time at which this list was captured', jsonb_build_object('field', 'captured_at', 'captured_at', list.captured_at));
     end if;
-  elsif made.list_digest = same.list_digest and (same.is_complete or not made.is_complete) and (analytics.cardinality(gone) = 0 or not made.in_chain) then
+  -- An incomplete list does not confirm a complete one: who is not in it may follow by now.
+  elsif made.list_digest = same.list_digest and made.is_complete = same.is_complete and (analytics.cardinality(gone) = 0 or not made.in_chain) then
     is_new := false;
     update analytics.follower_snapshots s set confirmed_at = greatest(s.confirmed_at, list.captured_at)
     where s.workspace_id = same.workspace_id and s.social_account_id = same.social_account_id and s.relation = same.relation and s.captured_at = same.captured_at

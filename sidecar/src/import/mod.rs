@@ -347,7 +347,13 @@ const MANY: u64 = 10;
 /// A list that was cut short looks like one that half of the followers have left. Whoever imports it must say which.
 fn check_loss(list: &Listed, outcome: &Outcome) -> Result<(), Refusal> {
     let before = outcome.before();
-    if list.relation == Relation::Following || outcome.lost < MANY || outcome.lost.saturating_mul(2) <= before {
+    // A list that was taken before, or came late, takes nobody away now.
+    let changes_nothing = !outcome.is_new || !outcome.in_chain;
+    if changes_nothing
+        || list.relation == Relation::Following
+        || outcome.lost < MANY
+        || outcome.lost.saturating_mul(2) <= before
+    {
         return Ok(());
     }
     Err(Refusal::new(
