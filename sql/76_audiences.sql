@@ -445,11 +445,11 @@ declare
   fresh analytics.follower_set;
   lost_now analytics.follower_set;
   gone_now analytics.follower_set;
-  fresh_sets bytea[] := '{}';
-  gained_sets bytea[] := '{}';
-  found_sets bytea[] := '{}';
-  lost_sets bytea[] := '{}';
-  gone_sets bytea[] := '{}';
+  fresh_sets bytea[] := array[]::bytea[];
+  gained_sets bytea[] := array[]::bytea[];
+  found_sets bytea[] := array[]::bytea[];
+  lost_sets bytea[] := array[]::bytea[];
+  gone_sets bytea[] := array[]::bytea[];
   bytes bigint := 0;
   before analytics.follower_set;
   after analytics.follower_set;
