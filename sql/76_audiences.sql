@@ -111,12 +111,17 @@ begin
     return;
   end if;
   if not list.in_chain then
-    -- A list that came late does not stand against an earlier one that was captured once more after it.
+    -- A list that came late does not stand against an earlier one that was captured once more after it. That is one of the chain, or
+    -- one that came late itself, too; none from before the last of the chain.
     select s.captured_at, s.confirmed_at, s.source, s.completeness, s.is_complete, s.in_chain, s.keyframe into confirmed
     from analytics.follower_snapshots s
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation and s.captured_at < list.captured_at and s.in_chain
-    order by s.captured_at desc limit 1;
-    if confirmed.confirmed_at > list.captured_at and confirmed.confirmed_at <= at then
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = audience_at.relation
+      and s.captured_at >= coalesce((
+        select max(c.captured_at) from analytics.follower_snapshots c
+        where c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.relation = audience_at.relation and c.captured_at < list.captured_at and c.in_chain), '-infinity')
+      and s.captured_at < list.captured_at and s.confirmed_at > list.captured_at and s.confirmed_at <= at
+    order by s.confirmed_at desc limit 1;
+    if found then
       list := confirmed;
     end if;
   end if;
@@ -169,8 +174,38 @@ comment on function analytics_private.people_page(analytics.social_accounts, ana
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Changes, one row each, from the sets that are stored
 
--- The people of one of the sets of a list. kind: 1 gained, 2 lost, 3 gone of the followers, 4 to 6 of those the account follows. Who is in
--- both gained and lost by his two numbers only changed his name.
+-- Who came and who went with a list of the chain, each person by his number that is valid now. Where somebody had two numbers, the
+-- list knew him as two people: he came only if he was there by neither before, and went only if he is there by neither after it.
+create or replace function analytics_private.real_changes(
+  workspace_id uuid, account_id uuid, relation text, captured_at timestamptz, gained bytea, lost bytea, gone bytea, from_numbers bigint[], to_numbers bigint[],
+  out came analytics.follower_set, out unfollowed analytics.follower_set, out vanished analytics.follower_set
+) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  numbers analytics.follower_set;
+  others analytics.follower_set;
+begin
+  came := gained::analytics.follower_set;
+  unfollowed := lost::analytics.follower_set;
+  vanished := gone::analytics.follower_set;
+  if from_numbers = '{}' then
+    return;
+  end if;
+  numbers := analytics.set_union(from_numbers::analytics.follower_set, to_numbers::analytics.follower_set);
+  if analytics.set_overlaps(came, numbers) then
+    others := coalesce(analytics_private.believed_set(real_changes.workspace_id, real_changes.account_id, real_changes.relation, real_changes.captured_at - interval '1 microsecond'), '{}');
+    came := analytics.set_difference(analytics_private.remap(came, from_numbers, to_numbers), analytics_private.remap(others, from_numbers, to_numbers));
+  end if;
+  if analytics.set_overlaps(unfollowed, numbers) or analytics.set_overlaps(vanished, numbers) then
+    others := analytics_private.remap(analytics_private.believed_set(real_changes.workspace_id, real_changes.account_id, real_changes.relation, real_changes.captured_at), from_numbers, to_numbers);
+    vanished := analytics.set_difference(analytics_private.remap(vanished, from_numbers, to_numbers), others);
+    unfollowed := analytics.set_difference(analytics_private.remap(unfollowed, from_numbers, to_numbers), analytics.set_union(others, coalesce(vanished, '{}')));
+  end if;
+end
+$$;
+comment on function analytics_private.real_changes(uuid, uuid, text, timestamptz, bytea, bytea, bytea, bigint[], bigint[]) is
+  'the sets of a list, as they are now that some of its numbers are known to be one person''s';
+
+-- The people of one of the sets of a list. kind: 1 gained, 2 lost, 3 gone of the followers, 4 to 6 of those the account follows.
 --
 -- They are looked up by their numbers, all of a set at once: here and not by a join, because the planner cannot know how many a
 -- set holds, and would read all people of the workspace, which are far more, or keep what is never asked for again.
@@ -183,30 +218,27 @@ create or replace function analytics_private.changed_people(
 ) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off as $$
 declare
   is_coming constant boolean := kind in (1, 4);
-  people constant analytics.follower_set := (case kind when 1 then gained when 4 then gained when 2 then lost when 5 then lost else gone end)::analytics.follower_set;
+  people analytics.follower_set := (case kind when 1 then gained when 4 then gained when 2 then lost when 5 then lost else gone end)::analytics.follower_set;
+  stored constant analytics.follower_set := people;
   with_times constant boolean := is_coming and followed_at is not null;
-  aliases analytics.follower_set;
-  renamed analytics.follower_set;
   comeback analytics.follower_set := case when is_coming then returned::analytics.follower_set end;
   numbers bigint[];
   times timestamptz[];
 begin
   if from_numbers <> '{}' then
-    aliases := from_numbers::analytics.follower_set;
-    if analytics.set_overlaps(gained::analytics.follower_set, aliases) or analytics.set_overlaps(lost::analytics.follower_set, aliases)
-       or analytics.set_overlaps(people, aliases) then
-      renamed := coalesce(analytics.set_intersect(analytics_private.remap(gained::analytics.follower_set, from_numbers, to_numbers),
-        analytics_private.remap(lost::analytics.follower_set, from_numbers, to_numbers)), '{}'::analytics.follower_set);
-      comeback := analytics_private.remap(comeback, from_numbers, to_numbers);
-    end if;
+    select case when is_coming then r.came when kind in (2, 5) then r.unfollowed else r.vanished end into people
+    from analytics_private.real_changes(changed_people.workspace_id, changed_people.account_id, case when kind <= 3 then 'followers' else 'following' end, changed_people.captured_at,
+      case when is_coming then gained end, case when kind in (2, 5) then lost end, case when not is_coming then gone end, from_numbers, to_numbers) r;
+    comeback := analytics_private.remap(comeback, from_numbers, to_numbers);
   end if;
-  if renamed is not null or with_times then
+  if with_times then
+    -- The times are of the numbers as they were stored.
     select array_agg(p.number order by p.number), array_agg(p.since order by p.number) into numbers, times
-    from (select coalesce(a.person, m.number), min(changed_people.followed_at[m.place]) filter (where with_times)
-          from analytics.members(people) with ordinality m (number, place)
-            left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on renamed is not null and a.number = m.number
+    from (select coalesce(a.person, m.number), min(changed_people.followed_at[m.place])
+          from analytics.members(stored) with ordinality m (number, place)
+            left join unnest(changed_people.from_numbers, changed_people.to_numbers) a (number, person) on a.number = m.number
           where (changed_people.beyond is null or coalesce(a.person, m.number) > changed_people.beyond)
-            and (renamed is null or not analytics.contains(renamed, coalesce(a.person, m.number)))
+            and (changed_people.from_numbers = '{}' or analytics.contains(people, coalesce(a.person, m.number)))
           group by 1 order by 1 limit changed_people.max_count) p (number, since);
   elsif beyond is null and max_count is null then
     numbers := people::bigint[];
@@ -402,19 +434,34 @@ declare
   start record;
   finish record;
   alias record;
-  between_them record;
+  list record;
+  -- Who was there after the list last looked at, all of them told together; null while that is what the chain says.
+  people analytics.follower_set;
+  in_step boolean;
+  chain_at timestamptz;
+  knows_all boolean;
+  numbers analytics.follower_set;
+  present analytics.follower_set;
+  fresh analytics.follower_set;
+  lost_now analytics.follower_set;
+  gone_now analytics.follower_set;
+  fresh_sets bytea[] := array[]::bytea[];
+  gained_sets bytea[] := array[]::bytea[];
+  found_sets bytea[] := array[]::bytea[];
+  lost_sets bytea[] := array[]::bytea[];
+  gone_sets bytea[] := array[]::bytea[];
+  bytes bigint := 0;
   before analytics.follower_set;
   after analytics.follower_set;
   known_before analytics.follower_set;
-  ever_gained analytics.follower_set := nothing;
-  ever_found analytics.follower_set := nothing;
-  ever_left analytics.follower_set := nothing;
-  last_lost analytics.follower_set := nothing;
-  last_gone analytics.follower_set := nothing;
+  ever_gained analytics.follower_set;
+  ever_found analytics.follower_set;
+  ever_left analytics.follower_set;
+  last_lost analytics.follower_set;
+  last_gone analytics.follower_set;
   came analytics.follower_set;
   went analytics.follower_set;
-  finish_knows_all boolean;
-  list_count bigint;
+  list_count bigint := 0;
   people_gained analytics.follower_set;
   people_lost analytics.follower_set;
   people_gone analytics.follower_set;
@@ -432,12 +479,6 @@ begin
   before := coalesce(start.people, nothing);
   after := finish.people;
 
-  select count(*) as lists, coalesce(bool_or(s.in_chain and s.is_complete), false) as any_complete,
-    sum(coalesce(octet_length(s.gained), 0) + coalesce(octet_length(s.found), 0) + coalesce(octet_length(s.lost), 0) + coalesce(octet_length(s.gone), 0)) as bytes
-  into between_them
-  from analytics.follower_snapshots s
-  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted
-    and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
   if finish.seen_at = start.seen_at then
     -- One list at both ends: what happened is unknown.
     return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, 0::bigint,
@@ -445,39 +486,86 @@ begin
       null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set, null::analytics.follower_set;
     return;
   end if;
-  list_count := between_them.lists;
-  perform analytics_private.check_set_bytes(between_them.bytes, 'ask for a shorter time');
-  finish_knows_all := finish.is_complete or finish.in_chain and between_them.any_complete;
 
-  -- What the lists of the chain say happened in between; and of those who left more than once, how they left last.
-  select coalesce(analytics.union_agg(s.gained::analytics.follower_set), nothing), coalesce(analytics.union_agg(s.found::analytics.follower_set), nothing),
-    coalesce(analytics_private.replay_deltas(nothing, array_agg(coalesce(s.lost, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing),
-    coalesce(analytics_private.replay_deltas(nothing, array_agg(coalesce(s.gone, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing)
-  into ever_gained, ever_found, last_lost, last_gone
-  from analytics.follower_snapshots s
-  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
-    and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at
-    and (s.gained is not null or s.found is not null or s.lost is not null or s.gone is not null);
   select * into alias from analytics_private.aliases(account.workspace_id, account.platform);
-  if alias.from_numbers = '{}' then
-    select coalesce(analytics.union_agg(d.people::analytics.follower_set), nothing) into ever_left
-    from analytics.follower_snapshots s cross join lateral (values (s.lost), (s.gone)) d (people)
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
-      and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at;
-  else
-    ever_gained := analytics_private.remap(ever_gained, alias.from_numbers, alias.to_numbers);
-    ever_found := analytics_private.remap(ever_found, alias.from_numbers, alias.to_numbers);
-    last_lost := analytics_private.remap(last_lost, alias.from_numbers, alias.to_numbers);
-    last_gone := analytics_private.remap(last_gone, alias.from_numbers, alias.to_numbers);
-    -- Who left and came by his two numbers in one list only changed his name.
-    select coalesce(analytics.union_agg(analytics.set_difference(
-      analytics_private.remap(d.people::analytics.follower_set, alias.from_numbers, alias.to_numbers),
-      analytics_private.remap(coalesce(s.gained, nothing::bytea)::analytics.follower_set, alias.from_numbers, alias.to_numbers))), nothing)
-    into ever_left
-    from analytics.follower_snapshots s cross join lateral (values (s.lost), (s.gone)) d (people)
-    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
-      and s.captured_at > coalesce(start.captured_at, '-infinity') and s.captured_at <= finish.captured_at and d.people is not null;
+  if alias.from_numbers <> '{}' then
+    numbers := analytics.set_union(alias.from_numbers::analytics.follower_set, alias.to_numbers::analytics.follower_set);
   end if;
+  select max(s.captured_at) into chain_at from analytics.follower_snapshots s
+  where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain and s.captured_at <= start.seen_at;
+  people := before;
+  in_step := coalesce(start.in_chain, true);
+  knows_all := coalesce(start.knows_all, false);
+
+  -- Every list after the start, up to the end; one that came again is looked at once more, for a late one may lie between. What a
+  -- list of the chain changed is stored, but only against the list of the chain before it, and by the numbers of that day.
+  for list in
+    select o.is_again, s.captured_at, s.is_complete, s.in_chain, s.gained, s.found, s.lost, s.gone, s.not_seen, s.keyframe,
+      coalesce(octet_length(s.gained), 0) + coalesce(octet_length(s.found), 0) + coalesce(octet_length(s.lost), 0) + coalesce(octet_length(s.gone), 0)
+        + case when s.in_chain then 0 else octet_length(s.keyframe) end as bytes
+    from analytics.follower_snapshots s cross join lateral (values (s.captured_at, false), (s.confirmed_at, true)) o (seen_at, is_again)
+    where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted
+      and s.captured_at >= coalesce(chain_at, '-infinity') and s.captured_at <= finish.seen_at
+      and o.seen_at > coalesce(start.seen_at, '-infinity') and o.seen_at <= finish.seen_at and (not o.is_again or s.confirmed_at > s.captured_at)
+    order by o.seen_at
+  loop
+    if not list.is_again then
+      list_count := list_count + 1;
+      bytes := bytes + list.bytes;
+      perform analytics_private.check_set_bytes(bytes, 'ask for a shorter time');
+    end if;
+    continue when in_step and list.in_chain and list.is_again;
+    if in_step and list.in_chain and (numbers is null or not (
+         coalesce(analytics.set_overlaps(coalesce(list.gained, list.found)::analytics.follower_set, numbers), false)
+         or coalesce(analytics.set_overlaps(list.lost::analytics.follower_set, numbers), false) or coalesce(analytics.set_overlaps(list.gone::analytics.follower_set, numbers), false)))
+    then
+      people := null;
+      fresh := coalesce(list.gained, list.found)::analytics.follower_set;
+      lost_now := list.lost::analytics.follower_set;
+      gone_now := list.gone::analytics.follower_set;
+    else
+      people := coalesce(people, analytics_private.remap(analytics_private.believed_set(account.workspace_id, account.id, wanted, chain_at), alias.from_numbers, alias.to_numbers));
+      present := list.keyframe::analytics.follower_set;
+      if list.in_chain then
+        present := analytics.set_difference(analytics_private.believed_set(account.workspace_id, account.id, wanted, list.captured_at), coalesce(list.not_seen::analytics.follower_set, nothing));
+      end if;
+      present := analytics_private.remap(present, alias.from_numbers, alias.to_numbers);
+      fresh := analytics.set_difference(present, people);
+      gone_now := nothing;
+      if list.in_chain and not list.is_again and list.gone is not null then
+        gone_now := analytics.set_difference(analytics.set_intersect(people, analytics_private.remap(list.gone::analytics.follower_set, alias.from_numbers, alias.to_numbers)), present);
+      end if;
+      lost_now := nothing;
+      if list.is_complete then
+        lost_now := analytics.set_difference(analytics.set_difference(people, present), gone_now);
+        people := present;
+      else
+        people := analytics.set_union(analytics.set_difference(people, gone_now), present);
+      end if;
+      in_step := list.in_chain and (in_step or list.is_complete);
+    end if;
+    if list.in_chain then
+      chain_at := list.captured_at;
+    end if;
+    if fresh is not null or lost_now is not null or gone_now is not null then
+      fresh_sets := fresh_sets || coalesce(fresh::bytea, nothing::bytea);
+      lost_sets := lost_sets || coalesce(lost_now::bytea, nothing::bytea);
+      gone_sets := gone_sets || coalesce(gone_now::bytea, nothing::bytea);
+      if knows_all then
+        gained_sets := gained_sets || coalesce(fresh::bytea, nothing::bytea);
+      else
+        found_sets := found_sets || coalesce(fresh::bytea, nothing::bytea);
+      end if;
+    end if;
+    knows_all := knows_all or list.is_complete;
+  end loop;
+
+  -- All that happened in between; and of those who left more than once, how they left last.
+  select coalesce(analytics.union_agg(d::analytics.follower_set), nothing) into ever_gained from unnest(gained_sets) d;
+  select coalesce(analytics.union_agg(d::analytics.follower_set), nothing) into ever_found from unnest(found_sets) d;
+  select coalesce(analytics.union_agg(d::analytics.follower_set), nothing) into ever_left from unnest(lost_sets || gone_sets) d;
+  last_lost := analytics_private.replay_deltas(nothing, lost_sets, fresh_sets);
+  last_gone := analytics_private.replay_deltas(nothing, gone_sets, fresh_sets);
 
   -- Not there at the start, there at the end: new, unless he may have been there all the time.
   known_before := analytics.set_union(before, ever_found);
@@ -493,31 +581,10 @@ begin
   went := analytics.set_difference(analytics.set_union(before, analytics.set_intersect(ever_found, analytics.set_union(last_lost, last_gone))), after);
   people_gone := analytics.set_intersect(went, last_gone);
   went := analytics.set_difference(went, people_gone);
-  if finish_knows_all then
-    people_lost := went;
-    people_not_seen := nothing;
-  else
-    people_lost := analytics.set_intersect(went, last_lost);
-    people_not_seen := analytics.set_difference(went, people_lost);
-  end if;
-  passing := analytics.set_difference(analytics.set_difference(ever_gained, known_before), after);
+  people_lost := analytics.set_intersect(went, last_lost);
+  people_not_seen := analytics.set_difference(went, people_lost);
+  passing := analytics.set_difference(analytics.set_difference(analytics.set_intersect(ever_gained, analytics.set_union(last_lost, last_gone)), known_before), after);
   returning_people := analytics.set_intersect(analytics.set_intersect(known_before, after), ever_left);
-
-  -- Lists that came late have no changes of their own, but say who was there in between and who was not.
-  select analytics.union_agg(l.people) as seen,
-    analytics.union_agg(analytics.set_difference(analytics.set_intersect(before, after), l.people)) filter (where l.is_complete) as missed
-  into between_them
-  from (select s.is_complete, case when alias.from_numbers = '{}' then s.keyframe::analytics.follower_set
-                                   else analytics_private.remap(s.keyframe::analytics.follower_set, alias.from_numbers, alias.to_numbers) end
-        from analytics.follower_snapshots s
-        where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and not s.in_chain
-          and s.captured_at > start.seen_at and s.captured_at < finish.seen_at) l (is_complete, people);
-  if between_them.missed is not null then
-    returning_people := analytics.set_union(returning_people, between_them.missed);
-  end if;
-  if between_them.seen is not null and start.knows_all and finish_knows_all then
-    passing := analytics.set_union(passing, analytics.set_difference(analytics.set_difference(between_them.seen, known_before), after));
-  end if;
 
   return query select start.seen_at, start.completeness, start.is_complete, finish.seen_at, finish.completeness, finish.is_complete, list_count,
     analytics.cardinality(start.people), analytics.cardinality(after), analytics.cardinality(people_gained), analytics.cardinality(people_lost), analytics.cardinality(people_gone),
@@ -700,29 +767,15 @@ begin
     from (
       select s.captured_at, (s.captured_at at time zone 'UTC')::date - date '2000-01-01' as day,
         case when s.captured_at < retention.until then width_bucket(s.captured_at, starts) else cardinality(starts) + 1 end as bucket,
-        s.gained, case when s.lost is null then s.gone when s.gone is null then s.lost
-          else analytics.set_union(s.lost::analytics.follower_set, s.gone::analytics.follower_set)::bytea end::analytics.follower_set as left_ones
+        r.came::bytea as gained,
+        case when r.unfollowed is null then r.vanished when r.vanished is null then r.unfollowed else analytics.set_union(r.unfollowed, r.vanished) end as left_ones
       from analytics.follower_snapshots s
+        cross join lateral analytics_private.real_changes(s.workspace_id, s.social_account_id, s.relation::text, s.captured_at, s.gained, s.lost, s.gone, alias.from_numbers, alias.to_numbers) r
       where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = 'followers' and s.in_chain
         and s.captured_at >= retention.since and s.captured_at < retention.until + interval '100 days'
         and (s.gained is not null or s.lost is not null or s.gone is not null)) w
     group by w.bucket, w.day) d;
   steps := coalesce(cardinality(step_day), 0);
-  if alias.from_numbers <> '{}' then
-    for i in 1..steps loop
-      -- Who left and came by his two numbers on one day only changed his name.
-      declare
-        came_people constant analytics.follower_set := analytics_private.remap(step_came[i]::analytics.follower_set, alias.from_numbers, alias.to_numbers);
-        left_people constant analytics.follower_set := analytics_private.remap(coalesce(step_left[i], nothing)::analytics.follower_set, alias.from_numbers, alias.to_numbers);
-        renamed constant analytics.follower_set := analytics.set_difference(analytics.set_intersect(came_people, left_people),
-          analytics.set_intersect(step_came[i]::analytics.follower_set, coalesce(step_left[i], nothing)::analytics.follower_set));
-      begin
-        step_stayed[i] := analytics.set_difference(analytics_private.remap(step_stayed[i]::analytics.follower_set, alias.from_numbers, alias.to_numbers), renamed)::bytea;
-        step_came[i] := analytics.set_difference(came_people, renamed)::bytea;
-        step_left[i] := analytics.set_difference(left_people, renamed)::bytea;
-      end;
-    end loop;
-  end if;
   -- Days that a complete list says something about. Between two captures of the same list, that list holds.
   covered := array(
     select distinct d
@@ -853,15 +906,17 @@ declare
   list record;
   home uuid;
   bytes bigint := 0;
+  -- Whatever dimensions and bounds the array came with.
+  ids constant uuid[] := array(select unnest(audiences.account_ids));
 begin
   perform analytics_private.require_user();
-  if account_ids is null or cardinality(account_ids) not between 1 and 100 or array_position(account_ids, null) is not null then
+  if cardinality(ids) not between 1 and 100 or array_position(ids, null) is not null then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'name 1 to 100 accounts', null, '{"field": "account_ids"}');
-  elsif (select count(distinct i) from unnest(account_ids) i) < cardinality(account_ids) then
+  elsif (select count(distinct i) from unnest(ids) i) < cardinality(ids) then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'an account is named twice', null, '{"field": "account_ids"}');
   end if;
-  for i in 1..cardinality(account_ids) loop
-    account := analytics_private.audience_account(account_ids[i]);
+  for i in 1..cardinality(ids) loop
+    account := analytics_private.audience_account(ids[i]);
     home := coalesce(home, account.workspace_id);
     if account.workspace_id <> home then
       perform analytics_private.raise_error('VALIDATION_ERROR', 'these accounts are of different workspaces, whose people are numbered apart', 'name accounts of one workspace', '{"field": "account_ids"}');
@@ -979,7 +1034,7 @@ begin
   return query
     with audiences as materialized (
       select a.*, a.place > cardinality(best_additions.account_ids) as is_chosen
-      from analytics_private.audiences(best_additions.account_ids || coalesce(best_additions.chosen, '{}'), best_additions.moment) a
+      from analytics_private.audiences(array(select unnest(best_additions.account_ids)) || array(select unnest(best_additions.chosen)), best_additions.moment) a
     ), bases as materialized (
       select a.platform, coalesce(analytics.union_agg(a.people) filter (where a.is_chosen), '{}'::analytics.follower_set) as people from audiences a group by a.platform
     ), candidates as materialized (

@@ -157,6 +157,7 @@ grant execute on function
   analytics_private.own_account(uuid, text), analytics_private.aliases(uuid, text), analytics_private.believed_set(uuid, uuid, text, timestamptz),
   analytics_private.audience_at(analytics.social_accounts, timestamptz, text), analytics_private.find_person(analytics.social_accounts, text),
   analytics_private.changed_people(uuid, text, uuid, timestamptz, integer, bytea, bytea, bytea, bytea, timestamptz[], bigint[], bigint[], bigint, bigint),
+  analytics_private.real_changes(uuid, uuid, text, timestamptz, bytea, bytea, bytea, bigint[], bigint[]),
   analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer), analytics_private.person_json(analytics.platform_users),
   analytics_private.check_relation(text), analytics_private.check_period(timestamptz, timestamptz), analytics_private.check_set_bytes(bigint, text),
   analytics_private.encode_place(bigint[]), analytics_private.decode_place(text, integer), analytics_private.to_microseconds(timestamptz),

@@ -120,9 +120,35 @@ select is((select array[pg_temp.names(followers), captured_at::date::text, confi
 from (values (timestamptz '2026-01-04Z', '{ann bob,2026-01-01,2026-01-10}'::text[]), ('2026-01-07Z', '{ann cid,2026-01-05,2026-01-05}'), ('2026-01-11Z', '{ann bob,2026-01-01,2026-01-10}')) v (moment, expected);
 select is(pg_temp.between(10, since, until), expected::jsonb, format('a list that came again, between %s and %s', since, until))
 from (values (timestamptz '2026-01-01Z', timestamptz '2026-01-11Z', '{"came_and_left": "cid", "left_and_returned": "bob"}'), ('2026-01-07Z', '2026-01-11Z', '{"gained": "bob", "lost": "cid"}'), ('2026-01-01Z', '2026-01-07Z', '{"gained": "cid", "lost": "bob"}')) v (since, until, expected);
-select is((select array[gained_count, lost_count, came_and_left_count, lists] from analytics.followers_between(pg_temp.account(10), '2026-01-01Z', '2026-01-11Z')), array[0, 0, 1, 0]::bigint[], 'that it came again says that nobody had gone');
+select is((select array[gained_count, lost_count, came_and_left_count, lists] from analytics.followers_between(pg_temp.account(10), '2026-01-01Z', '2026-01-11Z')), array[0, 0, 1, 1]::bigint[], 'that it came again says that nobody had gone');
 select is((select array[gained_count, lost_count] from analytics.followers_between(pg_temp.account(10), since, until)), array[null, null]::bigint[], format('which is known at %s and not before', '2026-01-10'))
 from (values (timestamptz '2026-01-01Z', timestamptz '2026-01-04Z'), ('2026-01-11Z', '2026-01-12Z')) v (since, until);
+
+-- Late lists at the start, before the first of the chain, and beside one that came again.
+select pg_temp.act_as_superuser();
+select pg_temp.make_account(n, :'studio', :'owner') from generate_series(21, 24) n \g /dev/null
+select pg_temp.act_as(:'editor');
+select pg_temp.put(21, '2026-01-14Z', 'xia yan'), pg_temp.put(21, '2026-01-15Z', '[]'), pg_temp.put(21, '2026-01-02Z', 'zoe') \g /dev/null
+select pg_temp.put(22, '2026-01-11Z', 'xia'), pg_temp.put(22, '2026-01-14Z', 'xia yan'), pg_temp.put(22, '2026-01-02Z', 'xia yan') \g /dev/null
+select pg_temp.put(23, '2026-01-13Z', 'xia yan'), pg_temp.put(23, '2026-01-17Z', 'xia yan'), pg_temp.put(23, '2026-01-19Z', 'xia yan zoe'), pg_temp.put(23, '2026-01-16Z', 'yan') \g /dev/null
+select pg_temp.put(24, '2026-01-10Z', 'xia'), pg_temp.put(24, '2026-01-12Z', 'xia yan', false), pg_temp.put(24, '2026-01-11Z', 'zoe', false), pg_temp.put(24, '2026-01-14Z', 'yan', false) \g /dev/null
+select pg_temp.act_as(:'analyst');
+select is(pg_temp.between(number, since, until), expected::jsonb, format('late lists of account %s between %s and %s', number, since, until))
+from (values (21, timestamptz '2026-01-02Z', timestamptz '2026-01-15Z', '{"lost": "zoe", "came_and_left": "xia yan"}'), (21, '2026-01-02Z', '2026-01-14Z', '{"gained": "xia yan", "lost": "zoe"}'),
+  (22, '2026-01-02Z', '2026-01-14Z', '{"left_and_returned": "yan"}'), (22, '2026-01-01Z', '2026-01-14Z', '{"found": "xia yan", "left_and_returned": "yan"}'),
+  (23, '2026-01-17 12:00Z', '2026-01-19Z', '{"gained": "zoe"}'), (23, '2026-01-13Z', '2026-01-17 12:00Z', '{"left_and_returned": "xia"}'), (23, '2026-01-16Z', '2026-01-17Z', '{"gained": "xia"}'),
+  (24, '2026-01-10Z', '2026-01-14Z', '{"gained": "yan"}'), (24, '2026-01-11Z', '2026-01-12Z', '{"found": "xia yan", "not_seen": "zoe"}')) v (number, since, until, expected);
+select is((select lists from analytics.followers_between(pg_temp.account(23), '2026-01-13Z', '2026-01-17 12:00Z')), 1::bigint, 'a late list before one came again counts as one in between');
+
+-- One that came late and was captured again, beside another.
+select pg_temp.act_as_superuser();
+select pg_temp.make_account(25, :'studio', :'owner') \g /dev/null
+select pg_temp.act_as(:'editor');
+select pg_temp.put(25, '2026-01-14Z', 'xia'), pg_temp.put(25, '2026-01-04Z', 'yan'), pg_temp.put(25, '2026-01-06Z', 'yan'), pg_temp.put(25, '2026-01-05Z', 'zoe') \g /dev/null
+select pg_temp.act_as(:'analyst');
+select is((select pg_temp.names(followers) from analytics.followers_at(pg_temp.account(25), moment)), expected, 'a late list that came again: ' || moment)
+from (values (timestamptz '2026-01-04Z', 'yan'), ('2026-01-05Z', 'zoe'), ('2026-01-06Z', 'yan'), ('2026-01-13Z', 'yan'), ('2026-01-14Z', 'xia')) v (moment, expected);
+select is(pg_temp.between(25, '2026-01-04Z', '2026-01-06Z'), '{"came_and_left": "zoe", "left_and_returned": "yan"}', 'and between its two captures');
 
 -- Lists of which none was complete at first ------------------------------------------------------------------------------
 
@@ -203,6 +229,24 @@ from (values (timestamptz '2026-03-01Z', timestamptz '2026-03-02Z', '{}'), ('202
 select results_eq(format('select event, captured_at::date from analytics.follower_history(%L, %L)', pg_temp.account(4), who), $$values ('found', '2026-03-01'::date)$$, 'his history, by ' || who) from unnest(array['77', 'new.name', '@Old.Name']) who;
 select is((select still_7_days || '/' || came from analytics.retention(pg_temp.account(4), '2026-03-01Z', '2026-03-08Z')), null, 'retention: nothing is known yet of one list') ;
 select is((select came from analytics.retention(pg_temp.account(4), '2026-03-01Z', '2026-03-08Z')), 1::bigint, 'and a new name is no new follower');
+
+-- By his id alone, in an incomplete list, he looks like a second person; a complete one then seems to miss the first.
+select pg_temp.act_as_superuser();
+select pg_temp.make_account(18, :'studio', :'owner'), pg_temp.make_account(19, :'studio', :'owner') \g /dev/null
+select pg_temp.act_as(:'editor');
+select pg_temp.put(18, '2026-03-01Z', 'pia'), pg_temp.put(18, '2026-03-02Z', '[{"id": "88"}]', false), pg_temp.put(18, '2026-03-03Z', '[{"id": "88"}]'), pg_temp.put(18, '2026-03-12Z', '[{"id": "88", "username": "pia"}, "ann"]') \g /dev/null
+select pg_temp.act_as(:'analyst');
+select set_eq(format('select c.change_type, c.username from analytics.follower_changes c where c.social_account_id = %L', pg_temp.account(18)), $$values ('new_follower', 'ann')$$, 'who has been there by one of his numbers all the time neither came nor left');
+select is((select array_agg(i ->> 'username') from jsonb_array_elements(pg_temp.pages(18, 1)) i), '{ann}', 'nor in pages');
+select is(pg_temp.between(18, '2026-03-01Z', '2026-03-12Z'), '{"gained": "ann"}', 'nor between two moments');
+select is(pg_temp.between(18, '2026-03-02Z', '2026-03-03Z'), '{}', 'within them');
+select is((select came from analytics.retention(pg_temp.account(18), '2026-03-01Z', '2026-03-08Z')), 0::bigint, 'nor is he counted as new');
+-- He left by one number and came back by the other.
+select pg_temp.act_as(:'editor');
+select pg_temp.put(19, '2026-03-01Z', 'ann quin'), pg_temp.put(19, '2026-03-02Z', 'ann'), pg_temp.put(19, '2026-03-03Z', '["ann", {"id": "89"}]'), pg_temp.put(19, '2026-03-04Z', '["ann", {"id": "89", "username": "quin"}]') \g /dev/null
+select pg_temp.act_as(:'analyst');
+select set_eq(format('select c.change_type, c.username, c."timestamp"::date from analytics.follower_changes c where c.social_account_id = %L', pg_temp.account(19)), $$values ('unfollower', 'quin', '2026-03-02'::date), ('new_follower', 'quin', '2026-03-03')$$, 'who was away between his two numbers left and came back');
+select is(pg_temp.between(19, '2026-03-01Z', '2026-03-04Z'), '{"left_and_returned": "quin"}', 'between two moments, too');
 
 -- Retention --------------------------------------------------------------------------------------------------------------
 
@@ -357,6 +401,22 @@ from unnest(array[
   format('retention(%L, ''2026-01-01'', ''2026-02-01'', null)', pg_temp.account(1)), 'audience_overlap(null)', 'audience_overlap(''{}'')', 'audience_overlap(''{null}'')', 'unique_reach(''{}'')', 'best_additions(''{}'')',
   format('unique_reach(%L)', pg_temp.accounts(1, 1)), format('best_additions(%L, 0)', pg_temp.accounts(1)), format('best_additions(%L, 1, %L)', pg_temp.accounts(1, 2), pg_temp.accounts(1)),
   format('unique_reach(%L)', array(select gen_random_uuid() from generate_series(1, 101)))]) call;
+
+select is(pg_temp.state_of('select * from analytics.' || call), 'PT400', 'a forged place is refused: ' || call)
+from unnest(array[-9223372036854775808, -211813488000000001]) place,
+  lateral (values (format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place(array[place, 1, 1]))),
+    (format('follower_list(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place(array[place, 1]))), (format('people_of(%L, ''{1,2}'', %L)', pg_temp.account(1), analytics_private.encode_place(array[place])))) c (call);
+select is(pg_temp.state_of('select * from analytics.' || call), 'fine', 'numbers that nobody has are places, too: ' || call)
+from (values (format('people_of(%L, ''{1,2}'', %L)', pg_temp.account(1), analytics_private.encode_place('{9223372036854775807}'))),
+  (format('follower_changes_page(%L, after => %L)', pg_temp.account(1), analytics_private.encode_place('{1767614400000000,-9223372036854775808,-9223372036854775808}')))) c (call);
+select is(analytics.audience_overlap(ids) -> 'sum', '5', 'the form of an array does not matter: audience_overlap')
+from (values (array[pg_temp.accounts(11), pg_temp.accounts(12)]), (format('[0:1]=%s', pg_temp.accounts(11, 12))::uuid[])) v (ids);
+select is((select count(*) from analytics.best_additions(ids, 2, chosen)), 2::bigint, 'nor to best_additions')
+from (values (array[pg_temp.accounts(11), pg_temp.accounts(12)], '{}'::uuid[]), (format('[0:1]=%s', pg_temp.accounts(11, 12))::uuid[], null), (pg_temp.accounts(11, 12), array[pg_temp.accounts(8), pg_temp.accounts(9)])) v (ids, chosen);
+select pg_temp.act_with('', 'anon');
+select is(pg_temp.state_of('select * from analytics.' || call), 'PT401', 'to sign in comes before what is asked: ' || call)
+from unnest(array['best_additions(null)', 'best_additions(''{}'')', 'best_additions(''{}'', null)', 'audience_overlap(null)', 'unique_reach(''{}'')']) call;
+select pg_temp.act_as(:'analyst');
 
 -- Reading by index -------------------------------------------------------------------------------------------------------
 
