@@ -589,16 +589,34 @@ $$;
 comment on function analytics_private.purge_followers(integer) is
   'abandons follower lists older than follower_import_expiry, forgets ended ones after job_retention, deletes people of platforms on which their workspace has no account any more; maintain() calls it';
 
+-- Two lists of one account are compared one after the other. Written, not only locked: a REPEATABLE READ transaction that waited would
+-- compare with an old list; so it fails with 40001. Taken when a list is begun too, as it comes before the lock of people: a transaction
+-- that begins, fills and finishes a list would else take the two in the other order.
+create or replace function analytics_private.lock_account(workspace_id uuid, account_id uuid) returns analytics.social_accounts
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  account analytics.social_accounts;
+begin
+  update analytics.social_accounts a set updated_at = now() where a.workspace_id = lock_account.workspace_id and a.id = lock_account.account_id returning a.* into account;
+  return account;
+end
+$$;
+
 create or replace function analytics_private.begin_list(
   account analytics.social_accounts, captured_at timestamptz, relation text, source text, claimed_count bigint, is_complete boolean
 ) returns analytics_private.follower_imports
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  seen_at constant timestamptz := coalesce(begin_list.captured_at, clock_timestamp());
+  seen_at timestamptz;
   made analytics_private.follower_imports;
 begin
-  if account.status = 'disconnected' then
+  account := analytics_private.lock_account(account.workspace_id, account.id);
+  seen_at := coalesce(begin_list.captured_at, clock_timestamp());
+  if account.id is null then
+    perform analytics_private.raise_error('NOT_FOUND', 'there is no such account');
+  elsif account.status = 'disconnected' then
     perform analytics_private.raise_error('CONFLICT', 'this account is disconnected', 'add it again with analytics.add_account()');
   elsif begin_list.relation is null or begin_list.relation not in ('followers', 'following') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'a list is of followers or following', null, '{"field": "relation"}');
@@ -707,19 +725,6 @@ begin
 end
 $$;
 comment on function analytics_private.stored_set(analytics.follower_set) is 'a set as follower_snapshots keeps it: null when it is empty';
-
--- Two lists of one account are finished one after the other. Written, not only locked: a REPEATABLE READ transaction that waited would
--- compare with an old list; so it fails with 40001. Before the lock of people, which who records a list in one call takes under it.
-create or replace function analytics_private.lock_account(workspace_id uuid, account_id uuid) returns analytics.social_accounts
-language plpgsql set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-  account analytics.social_accounts;
-begin
-  update analytics.social_accounts a set updated_at = now() where a.workspace_id = lock_account.workspace_id and a.id = lock_account.account_id returning a.* into account;
-  return account;
-end
-$$;
 
 -- The whole comparison, in one transaction.
 create or replace function analytics_private.finish_list(workspace_id uuid, import_id uuid) returns jsonb
@@ -933,11 +938,6 @@ declare
 begin
   perform analytics_private.require_user();
   account := analytics_private.own_account(record_followers.account_id, 'editor');
-  account := analytics_private.lock_account(account.workspace_id, account.id);
-  if account.id is null then
-    -- Deleted in this instant.
-    account := analytics_private.own_account(record_followers.account_id, 'editor');
-  end if;
   list := analytics_private.begin_list(account, record_followers.captured_at, record_followers.relation, record_followers.source, record_followers.claimed_count,
     record_followers.is_complete);
   if people is null then
