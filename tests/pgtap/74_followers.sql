@@ -163,6 +163,10 @@ select pg_temp.act_as(:'owner');
 select is(pg_temp.told(analytics.record_followers(:'p', '[{"id": "7", "username": "zed"}, {"id": "8", "username": "zed"}, {"id": "9", "username": "y"}, {"id": "9", "username": "eva"}, "zed"]', '2026-05-09')), '+1 ?0 -0 x0 .0 r1 =3 again', 'what comes last in a list counts, each once');
 select is(pg_temp.list(:'p', 10, '[{"id": 7, "username": "dan"}, "zed", "eva", "ann"]'), '+1 ?0 -0 x0 .0 r0 =4', 'the name of somebody who has another now');
 select is(pg_temp.persons(), '1/7/dan/(ann bob), 2/8/zed/(ann bob older), 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann', 'is somebody else''s');
+-- The first list of another account of the platform knows the people of this one.
+select pg_temp.account('people.too', 'x') as p2 \gset
+select is(pg_temp.list(:'p2', 12, '[{"id": 7, "username": "dana"}, "eva", "fred"]'), '+0 ?3 -0 x0 .0 r0 =3', 'the first list of another account');
+select is(pg_temp.persons(), '1/7/dana/(ann bob dan), 2/8/zed/(ann bob older), 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann, 10/fred', 'knows the people of this one');
 -- Elsewhere the same names are other people.
 select is((select count(*) from analytics.platform_users where handle = 'ann'), 2::bigint, 'the same name on another platform is another person');
 select is_empty('select handle from analytics.platform_users where handle is not null group by workspace_id, platform, handle having count(*) > 1', 'nobody has another''s handle');
@@ -320,7 +324,7 @@ select is(analytics_private.erase_follower('x', null, 'case 2', '8'), '{"platfor
 select is(analytics_private.erase_follower('tiktok', '@Nobody', 'case 3'), '{"platform_users": 0}', 'also ahead');
 select is(pg_temp.state_of('select analytics_private.erase_follower(' || arguments || ')'), 'PT400', 'refused: ' || arguments) from unnest(array['''instagram'', ''a'', ''case''', '''x'', null, ''case''', '''x'', ''a'', '' ''', '''x'', ''a'', null', '''elsewhere'', ''a'', ''case''']) arguments;
 select pg_temp.act_as(:'owner');
-select is(pg_temp.persons(), '1/7/dan/(ann bob), 2, 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann', 'his row has nothing but a number');
+select is(pg_temp.persons(), '1/7/dana/(ann bob dan), 2, 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann, 10/fred', 'his row has nothing but a number');
 select is(pg_temp.told(analytics.record_followers(:'p', '[{"id": 7}, {"id": 8, "username": "zed"}, {"id": 9}, "ann"]', '2026-05-11', is_complete => true)), '+0 ?0 -0 x1 .0 r0 =3', 'he is gone there');
 select analytics.record_followers(:'t', '["nobody", "ann"]', '2026-05-10', is_complete => true) -> 'snapshot' ->> 'fetched_count' as two \gset
 select is((:'two', (select count(*) from analytics.platform_users where handle = 'nobody'))::text, '(2,0)', 'who was removed ahead never comes, and is counted in the list');
