@@ -156,17 +156,18 @@ begin
 end
 $$;
 
+-- Looks people up by their numbers, however many there are in the workspace; hence the settings.
 create or replace function analytics_private.people_page(account analytics.social_accounts, people analytics.follower_set, beyond bigint, size integer, out items jsonb, out last_number bigint)
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable set search_path = pg_catalog, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+declare
+  numbers constant bigint[] := array(select m from analytics.members(people_page.people, people_page.beyond, people_page.size + 1) m);
 begin
-  with page as materialized (
-    select m.number, row_number() over (order by m.number) as position from analytics.members(people_page.people, people_page.beyond, size + 1) m (number)
-  )
-  select coalesce(jsonb_agg(analytics_private.person_json(u) || jsonb_build_object('number', p.number) order by p.position) filter (where p.position <= size), '[]'),
-    case when count(*) > size then max(p.number) filter (where p.position = size) end
-  into items, last_number
-  from page p left join analytics.platform_users u
-    on u.workspace_id = account.workspace_id and u.platform = account.platform and u.number = p.number;
+  items := (
+    select coalesce(jsonb_agg(analytics_private.person_json(u) || jsonb_build_object('number', n.number) order by n.number), '[]')
+    from unnest(numbers[:people_page.size]) n (number)
+      left join analytics.platform_users u on u.workspace_id = account.workspace_id and u.platform = account.platform and u.number = n.number);
+  last_number := case when cardinality(numbers) > size then numbers[size] end;
 end
 $$;
 comment on function analytics_private.people_page(analytics.social_accounts, analytics.follower_set, bigint, integer) is 'the next people of a set after a number; last_number is null when there are no more';
@@ -215,7 +216,7 @@ create or replace function analytics_private.changed_people(
 ) returns table (
   id uuid, number bigint, user_id text, username text, full_name text, profile_pic_url text, verified boolean, follower_count bigint, details_at timestamptz, extra_data jsonb,
   has_returned boolean, since timestamptz
-) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_nestloop = off as $$
+) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off as $$
 declare
   is_coming constant boolean := kind in (1, 4);
   people analytics.follower_set := (case kind when 1 then gained when 4 then gained when 2 then lost when 5 then lost else gone end)::analytics.follower_set;
