@@ -5,6 +5,7 @@ mod database;
 mod progress;
 mod summary;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -161,11 +162,9 @@ async fn import(arguments: InstagramExport, options: PgConnectOptions) -> Result
         documents,
         notes: contents.notes.clone(),
     };
-    if arguments.json {
-        println!("{}", summary.json());
-    } else {
-        print!("{}", summary.text());
-    }
+    let told = if arguments.json { format!("{}\n", summary.json()) } else { summary.text() };
+    // The import is done, whether or not anybody listens.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     Ok(())
 }
 
