@@ -348,6 +348,17 @@ begin
 end
 $$;
 
+create or replace function analytics_private.newest_list(workspace_id uuid, social_account_id uuid, relation text) returns timestamptz
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  return (select s.confirmed_at from analytics.follower_snapshots s
+          where s.workspace_id = newest_list.workspace_id and s.social_account_id = newest_list.social_account_id and s.relation = newest_list.relation and s.in_chain
+          order by s.captured_at desc limit 1);
+end
+$$;
+comment on function analytics_private.newest_list(uuid, uuid, text) is 'when the newest list of an account was captured last; null before the first. What is older is late';
+
 -- Stores a page of a list: the people of read_people(), each once. Looks them up without a lock; only when somebody is new or has
 -- another name it takes the lock, and looks again if others had it in between.
 create or replace function analytics_private.store_people(
@@ -360,8 +371,7 @@ declare
   place constant uuid := import.workspace_id;
   at constant timestamptz := import.captured_at;
   -- Where a newer list has come already, a handle may have been another's then.
-  is_late constant boolean := exists (select from analytics.follower_snapshots s
-    where s.workspace_id = place and s.social_account_id = import.social_account_id and s.relation = import.relation and s.captured_at > at);
+  is_late constant boolean := at < analytics_private.newest_list(place, import.social_account_id, import.relation);
   people constant integer := coalesce(cardinality(handles), cardinality(platform_user_ids), 0);
   removed bigint[];
   seen_version bigint;
@@ -785,18 +795,19 @@ begin
     made.fetched_count * 1000 >= list.claimed_count * analytics_private.setting_integer('follower_list_complete_permille'), false);
   made.list_digest := sha256(listed::bytea);
 
-  select max(s.captured_at) into newest from analytics.follower_snapshots s
-  where s.workspace_id = list.workspace_id and s.social_account_id = account.id and s.relation = list.relation and s.in_chain;
+  newest := analytics_private.newest_list(list.workspace_id, account.id, list.relation);
   made.in_chain := newest is null or list.captured_at > newest;
   stored := analytics_private.believed_set(list.workspace_id, account.id, list.relation, case when made.in_chain then 'infinity' else list.captured_at end);
   before := coalesce(analytics_private.remap(stored, numbers.from_numbers, numbers.to_numbers), '{}');
   gone := analytics.set_intersect(before, gone);
 
-  -- The same list again: of that very moment, or of the last one before it, which is confirmed by that.
+  -- The same list again: that of this very moment, or the last one that was seen before, which is confirmed by that.
   select s.* into same from analytics.follower_snapshots s
-  where s.workspace_id = list.workspace_id and s.social_account_id = account.id and s.relation = list.relation and s.captured_at <= list.captured_at
-  order by s.captured_at desc limit 1;
-  if same.captured_at = list.captured_at then
+  where s.workspace_id = list.workspace_id and s.social_account_id = account.id and s.relation = list.relation and s.captured_at = (
+    select o.captured_at from analytics.follower_snapshots o
+    where o.workspace_id = list.workspace_id and o.social_account_id = account.id and o.relation = list.relation and o.captured_at <= list.captured_at
+    order by case when o.confirmed_at <= list.captured_at then o.confirmed_at else o.captured_at end desc limit 1);
+  if list.captured_at in (same.captured_at, same.confirmed_at) then
     is_new := false;
     if made.is_complete and not same.is_complete
        -- By their members too: somebody in it may have become an alias, or been removed.
@@ -944,7 +955,7 @@ begin
   if people is null then
     perform analytics_private.refuse_list('the list is null', 'an empty list is []', null);
   end if;
-  select * into read from analytics_private.read_people(account.platform, analytics_private.setting_integer('follower_list_people'), people, null, null, null);
+  select * into read from analytics_private.read_people(account.platform, least(analytics_private.setting_integer('follower_list_people'), 1000000), people, null, null, null);
   if read.problem is not null then
     perform analytics_private.refuse_list(read.problem, read.hint, read.positions);
   end if;
@@ -970,7 +981,7 @@ end
 $$;
 comment on function analytics.record_followers(uuid, text, timestamptz, text, text, bigint, boolean) is
 $$stores a list of an account's followers and says who came and who went since the one before
-people: a JSON array of handles, or of objects {id, username, full_name, profile_pic_url, is_verified, follower_count, followed_at, gone, extra_data} with an id or a username; gone true: the platform says that the account is deactivated or deleted. captured_at: when the list was true. relation: followers, or following (whom the account follows). source: a word for where it is from. claimed_count: how many the platform says there are. is_complete: whether the list is all of them; null: judged by claimed_count (setting follower_list_complete_permille), and not complete without one. Nobody is called an unfollower by a list that is not complete. At most 128 MiB; for longer lists begin_follower_import().
+people: a JSON array of handles, or of objects {id, username, full_name, profile_pic_url, is_verified, follower_count, followed_at, gone, extra_data} with an id or a username; gone true: the platform says that the account is deactivated or deleted. captured_at: when the list was true. relation: followers, or following (whom the account follows). source: a word for where it is from. claimed_count: how many the platform says there are. is_complete: whether the list is all of them; null: judged by claimed_count (setting follower_list_complete_permille), and not complete without one. Nobody is called an unfollower by a list that is not complete. At most 128 MiB and a million people; for longer lists begin_follower_import().
 Returns {import_id, account_id, snapshot: {captured_at, confirmed_at, relation, source, claimed_count, fetched_count}, since (when the list before was captured last; null without one), gained, found, lost, gone, not_seen, returned (numbers of people), member_count, completeness, is_complete, in_chain (false: older than a list that is there, changes nothing), is_new (false: the same list again, the answer is about the one that is there)}. Needs the role editor.
 Errors: VALIDATION_ERROR (details positions: the first entries that are wrong; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected, another list of that moment).
 Example: select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c0', '["ada", "grace", {"username": "joan", "id": "7"}]', is_complete => true) ->> 'lost' = '1'$$;
@@ -1138,9 +1149,9 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', 'an account is named by its id or as platform:handle', 'for example instagram:natgeo');
   end if;
   if candidates is null then
-    perform analytics_private.raise_error('NOT_FOUND', format('no workspace has the account %s', left(asked, 300)), 'an admin of the workspace adds it: select analytics.add_account(workspace_id, ''instagram'', ''natgeo'')');
+    perform analytics_private.raise_error('NOT_FOUND', format('no workspace has the account %s', left(asked, 64)), 'an admin of the workspace adds it: select analytics.add_account(workspace_id, ''instagram'', ''natgeo'')');
   elsif jsonb_array_length(candidates) > 1 then
-    perform analytics_private.raise_error('CONFLICT', format('several workspaces have the account %s', left(asked, 300)), 'name it by its id, one of account_id in the details', jsonb_build_object('accounts', candidates));
+    perform analytics_private.raise_error('CONFLICT', format('several workspaces have the account %s', left(asked, 64)), 'name it by its id, one of account_id in the details', jsonb_build_object('accounts', candidates));
   end if;
   return candidates -> 0;
 end

@@ -3,6 +3,8 @@
 use analytics_domain::followers::{self, Person, Refusal};
 use pgrx::prelude::*;
 
+use crate::pg::interrupts;
+
 /// From the Unix era to PostgreSQL's, in microseconds.
 const POSTGRES_ERA: i64 = 946_684_800_000_000;
 
@@ -36,7 +38,7 @@ fn read_people(
 > {
     let max_people = usize::try_from(max_people).unwrap_or(0);
     let people = match list {
-        Some(list) => followers::read_list(platform, list, max_people),
+        Some(list) => followers::read_list(platform, list, max_people, interrupts::check),
         None => from_columns(platform, max_people, handles, platform_user_ids, followed_at),
     };
     TableIterator::once(match people {
@@ -98,10 +100,11 @@ fn from_columns(
     let mut handles = handles.iter().flat_map(Array::iter);
     let mut ids = ids.iter().flat_map(Array::iter);
     let mut followed_at = followed_at.iter().flat_map(Array::iter);
-    followers::clean_list(platform, lengths, max_people, || {
+    let next = || {
         let at = followed_at.next().flatten().map(|at| at.into_inner().saturating_add(POSTGRES_ERA));
         (handles.next().flatten(), ids.next().flatten(), at)
-    })
+    };
+    followers::clean_list(platform, lengths, max_people, next, interrupts::check)
 }
 
 fn timestamp(micros: i64) -> Option<TimestampWithTimeZone> {

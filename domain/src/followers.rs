@@ -4,16 +4,17 @@
 //! only what cannot be a name, because then something else was read than a list of people.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate};
-use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::username::{UsernameError, meant_name, shown, trimmed};
 
-/// Longest text of a list, in bytes: a million objects with little in them.
+/// Longest text of a list, in bytes: half a million objects with everything in them.
 pub const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
 /// Most characters of a handle and of an id.
 const MAX_NAME: usize = 255;
@@ -64,19 +65,29 @@ impl Refusal {
 const FORM: &str = "give a JSON array of handles, or of objects with id, username, full_name, profile_pic_url, is_verified, \
                     follower_count, followed_at, gone, extra_data";
 
-/// Reads a JSON array of handles and objects. Everybody comes out once, in the order of [`one_each`].
-pub fn read_list(platform: &str, list: &str, max_people: usize) -> Result<Vec<Person>, Refusal> {
+/// Reads a JSON array of handles and objects. Everybody comes out once, in the order of `one_each`. `check` is called again and
+/// again, and may end it by a panic.
+pub fn read_list(platform: &str, list: &str, max_people: usize, check: impl Fn()) -> Result<Vec<Person>, Refusal> {
     if list.len() > MAX_LIST_BYTES {
         return Err(Refusal::whole("the list is larger than 128 MiB", "send it in pages"));
     }
-    let entries: Vec<&RawValue> = serde_json::from_str(list).map_err(|error| {
+    let beat = Beat::new(&check);
+    let mut is_too_long = false;
+    let entries = {
+        let mut reader = serde_json::Deserializer::from_str(list);
+        let visitor = Entries { max_people, is_too_long: &mut is_too_long, beat: &beat };
+        reader.deserialize_seq(visitor).and_then(|entries| reader.end().map(|()| entries))
+    };
+    if is_too_long {
+        return Err(too_long(max_people));
+    }
+    let entries = entries.map_err(|error| {
         Refusal::whole(
             format!("the list cannot be read as a JSON array (line {}, column {})", error.line(), error.column()),
             FORM,
         )
     })?;
-    check_size(entries.len(), max_people)?;
-    collect(entries.iter().map(|entry| read_entry(platform, entry.get())))
+    collect(entries.iter().map(|entry| read_entry(platform, entry.get())), &beat)
 }
 
 /// The same from columns of handles, ids and times in microseconds of the Unix era, each of which may be missing; `next` gives
@@ -86,14 +97,17 @@ pub fn clean_list<T: AsRef<str>>(
     lengths: [Option<usize>; 3],
     max_people: usize,
     mut next: impl FnMut() -> (Option<T>, Option<T>, Option<i64>),
+    check: impl Fn(),
 ) -> Result<Vec<Person>, Refusal> {
     let mut known = lengths.into_iter().flatten();
     let people = known.next().unwrap_or(0);
     if known.any(|length| length != people) {
         return Err(Refusal::whole("the columns are not of one length", "give null for what an entry does not have"));
     }
-    check_size(people, max_people)?;
-    collect((0..people).map(|_| {
+    if people > max_people {
+        return Err(too_long(max_people));
+    }
+    let entries = (0..people).map(|_| {
         let (handle, id, followed_at) = next();
         named(Person {
             handle: handle.map(|input| normalize_handle(platform, input.as_ref())).transpose()?,
@@ -101,23 +115,67 @@ pub fn clean_list<T: AsRef<str>>(
             followed_at: followed_at.filter(|at| *at >= EARLIEST * 1_000_000),
             ..Person::default()
         })
-    }))
+    });
+    collect(entries, &Beat::new(&check))
 }
 
-fn check_size(people: usize, max_people: usize) -> Result<(), Refusal> {
-    if people > max_people {
-        return Err(Refusal::whole(
-            format!("{people} people are more than {max_people}"),
-            "send the list in smaller pages",
-        ));
+fn too_long(max_people: usize) -> Refusal {
+    Refusal::whole(format!("the list names more than {max_people} people"), "send it in smaller pages")
+}
+
+/// Asks every so often whether to go on.
+struct Beat<'a> {
+    check: &'a dyn Fn(),
+    steps: Cell<u32>,
+}
+
+impl<'a> Beat<'a> {
+    fn new(check: &'a dyn Fn()) -> Self {
+        Self { check, steps: Cell::new(0) }
     }
-    Ok(())
+
+    fn step(&self) {
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps % 4_096 == 0 {
+            (self.check)();
+        }
+    }
 }
 
-fn collect(entries: impl Iterator<Item = Result<Person, Problem>>) -> Result<Vec<Person>, Refusal> {
+/// The entries of an array, as many as there may be.
+struct Entries<'a> {
+    max_people: usize,
+    is_too_long: &'a mut bool,
+    beat: &'a Beat<'a>,
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = array.next_element()? {
+            self.beat.step();
+            if entries.len() == self.max_people {
+                *self.is_too_long = true;
+                return Ok(entries);
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+}
+
+fn collect(entries: impl Iterator<Item = Result<Person, Problem>>, beat: &Beat<'_>) -> Result<Vec<Person>, Refusal> {
     let mut people = Vec::with_capacity(entries.size_hint().0);
     let mut refusal: Option<Refusal> = None;
     for (index, entry) in entries.enumerate() {
+        beat.step();
         let position = i32::try_from(index + 1).unwrap_or(i32::MAX);
         match (entry, &mut refusal) {
             (Ok(person), None) => people.push(person),
@@ -139,7 +197,7 @@ fn collect(entries: impl Iterator<Item = Result<Person, Problem>>) -> Result<Vec
     }
     match refusal {
         Some(refusal) => Err(refusal),
-        None => Ok(one_each(people)),
+        None => Ok(one_each(people, beat)),
     }
 }
 
@@ -185,7 +243,7 @@ impl From<UsernameError> for Problem {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Scalar<'a> {
     Number(i64),
@@ -193,7 +251,7 @@ enum Scalar<'a> {
     Text(Cow<'a, str>),
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Entry<'a> {
     #[serde(borrow, default)]
     id: Option<Scalar<'a>>,
@@ -330,18 +388,22 @@ pub fn normalize_handle(platform: &str, input: &str) -> Result<String, UsernameE
 
 /// Everybody once: what came last of an id counts; a handle belongs to the last id it came with, and an entry without id is the
 /// one with an id of that handle. People without id come first, by handle; then the others, by id: the order of the indexes.
-pub fn one_each(people: Vec<Person>) -> Vec<Person> {
+fn one_each(people: Vec<Person>, beat: &Beat<'_>) -> Vec<Person> {
+    let counted = |order: std::cmp::Ordering| {
+        beat.step();
+        order
+    };
     if people.iter().all(|person| person.id.is_none()) {
         let mut people = people;
         // Stable: of equals, the last came last.
-        people.sort_by(|a, b| a.handle.cmp(&b.handle));
+        people.sort_by(|a, b| counted(a.handle.cmp(&b.handle)));
         keep_last(&mut people, |a, b| a.handle == b.handle);
         return people;
     }
     let mut placed: Vec<(usize, Person)> = people.into_iter().enumerate().collect();
-    placed.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    placed.sort_by(|(_, a), (_, b)| counted(a.id.cmp(&b.id)));
     keep_last(&mut placed, |(_, a), (_, b)| a.id.is_some() && a.id == b.id);
-    placed.sort_by(|(i, a), (j, b)| (&a.handle, a.id.is_some(), i).cmp(&(&b.handle, b.id.is_some(), j)));
+    placed.sort_by(|(i, a), (j, b)| counted((&a.handle, a.id.is_some(), i).cmp(&(&b.handle, b.id.is_some(), j))));
     for index in 1..placed.len() {
         let (before, after) = placed.split_at_mut(index);
         let (one, other) = (&mut before[index - 1].1, &after[0].1);
@@ -354,7 +416,7 @@ pub fn one_each(people: Vec<Person>) -> Vec<Person> {
         .map(|(_, person)| person)
         .filter(|person| person.handle.is_some() || person.id.is_some())
         .collect();
-    people.sort_by(|a, b| (&a.id, &a.handle).cmp(&(&b.id, &b.handle)));
+    people.sort_by(|a, b| counted((&a.id, &a.handle).cmp(&(&b.id, &b.handle))));
     people
 }
 
@@ -375,11 +437,11 @@ mod tests {
     }
 
     fn read(list: &str) -> Vec<Person> {
-        read_list("instagram", list, 100).unwrap()
+        read_list("instagram", list, 100, || ()).unwrap()
     }
 
     fn refused(list: &str) -> (String, Vec<i32>) {
-        let refusal = read_list("instagram", list, 100).unwrap_err();
+        let refusal = read_list("instagram", list, 100, || ()).unwrap_err();
         (refusal.problem, refusal.positions)
     }
 
@@ -443,7 +505,10 @@ mod tests {
         }
         let long = format!(r#"[{{"id": 1, "profile_pic_url": "{0}"}}, {{"id": "{0}"}}, "{0}"]"#, "a".repeat(5_000));
         assert_eq!(refused(&long).1, [1, 2, 3]);
-        assert_eq!(read_list("instagram", r#"["a", "b"]"#, 1).unwrap_err().problem, "2 people are more than 1");
+        assert_eq!(
+            read_list("instagram", r#"["a", "b"]"#, 1, || ()).unwrap_err().problem,
+            "the list names more than 1 people"
+        );
     }
 
     #[test]
@@ -451,16 +516,16 @@ mod tests {
         let mut entries =
             [(Some("B"), None, Some(0)), (None, Some("7"), None), (Some("@a"), Some("8"), Some(EARLIEST * 1_000_000))]
                 .into_iter();
-        let people = clean_list("x", [Some(3), None, Some(3)], 3, || entries.next().unwrap()).unwrap();
+        let people = clean_list("x", [Some(3), None, Some(3)], 3, || entries.next().unwrap(), || ()).unwrap();
         assert_eq!(names(&people), [(None, Some("b")), (Some("7"), None), (Some("8"), Some("a"))]);
         assert_eq!(people.iter().map(|p| p.followed_at.is_some()).collect::<Vec<_>>(), [false, false, true]);
         let none = || (None::<&str>, None, None);
         assert_eq!(
-            clean_list("x", [Some(1), Some(2), None], 3, none).unwrap_err().problem,
+            clean_list("x", [Some(1), Some(2), None], 3, none, || ()).unwrap_err().problem,
             "the columns are not of one length"
         );
-        assert_eq!(clean_list("x", [Some(1), None, None], 3, none).unwrap_err().positions, [1]);
-        assert_eq!(clean_list("x", [None; 3], 3, none), Ok(vec![]));
+        assert_eq!(clean_list("x", [Some(1), None, None], 3, none, || ()).unwrap_err().positions, [1]);
+        assert_eq!(clean_list("x", [None; 3], 3, none, || ()), Ok(vec![]));
     }
 
     #[test]
@@ -493,6 +558,7 @@ mod tests {
                         ..Person::default()
                     })
                     .collect(),
+                &Beat::new(&|| ()),
             )
         };
         let (a, b) = (Some("a"), Some("b"));
@@ -511,7 +577,7 @@ mod tests {
         fn nobody_twice_and_nobody_lost(list in prop::collection::vec((prop::option::of("[a-c]"), prop::option::of("[1-3]")), 0..12)) {
             let given: Vec<Person> = list.into_iter().map(|(handle, id)| Person { handle, id, ..Person::default() })
                 .filter(|p| p.handle.is_some() || p.id.is_some()).collect();
-            let people = one_each(given.clone());
+            let people = one_each(given.clone(), &Beat::new(&|| ()));
             for (index, person) in people.iter().enumerate() {
                 for other in &people[index + 1..] {
                     prop_assert!(person.id.is_none() || person.id != other.id);
@@ -528,7 +594,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(list in "\\PC*") {
-            let _ = read_list("instagram", &list, 10);
+            let _ = read_list("instagram", &list, 10, || ());
             let _ = normalize_handle("x", &list);
         }
     }

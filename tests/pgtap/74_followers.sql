@@ -106,6 +106,8 @@ select is(pg_temp.list(:'d', 10, 'bob ann bob'), '+0 ?2 -0 x0 .0 r0 =2 again', '
 select is(pg_temp.list(:'d', 11, 'ann bob'), '+0 ?2 -0 x0 .0 r0 =2 again', 'also a day later');
 select is((select row(count(*), min(captured_at), max(confirmed_at))::text from analytics.follower_snapshots where social_account_id = :'d'), '(1,"2026-05-10 00:00:00+00","2026-05-11 00:00:00+00")', 'which confirms it');
 select is(pg_temp.state_of(format('select pg_temp.list(%L, 10, ''ann'')', :'d')), 'PT409', 'another list of the same moment is refused');
+select is(pg_temp.state_of(format('select pg_temp.list(%L, 11, ''ann'')', :'d')), 'PT409', 'for that moment too');
+select is(pg_temp.told(analytics.record_followers(:'d', '["ann"]', '2026-05-10 12:00+00')), '+0 ?0 -0 x0 .0 r0 =1 late', 'one from before the confirmation is late');
 select is(pg_temp.list(:'d', 20, 'bob cid'), '+1 ?0 -1 x0 .0 r0 =2', 'the next list');
 select is(pg_temp.list(:'d', 15, 'bob dan'), '+0 ?0 -0 x0 .0 r0 =2 late', 'one from in between changes nothing');
 select is(pg_temp.list(:'d', 15, 'bob dan'), '+0 ?0 -0 x0 .0 r0 =2 late again', 'once');
