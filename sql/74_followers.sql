@@ -371,7 +371,7 @@ declare
   place constant uuid := import.workspace_id;
   at constant timestamptz := import.captured_at;
   -- Where a newer list has come already, a handle may have been another's then.
-  is_late constant boolean := at < analytics_private.newest_list(place, import.social_account_id, import.relation);
+  is_late constant boolean := coalesce(at < analytics_private.newest_list(place, import.social_account_id, import.relation), false);
   people constant integer := coalesce(cardinality(handles), cardinality(platform_user_ids), 0);
   removed bigint[];
   seen_version bigint;
