@@ -126,18 +126,18 @@ create table if not exists analytics_private.follower_import_pages (
   gone bytea,
   person_count bigint not null,
   removed_count bigint not null default 0,
-  followed_at timestamptz[],
+  followed_at bytea,
   constraint follower_import_pages_pkey primary key (workspace_id, import_id, page),
   constraint follower_import_pages_import_fkey foreign key (workspace_id, import_id)
     references analytics_private.follower_imports (workspace_id, id) on delete cascade,
   constraint follower_import_pages_page_not_negative check (page >= 0)
 );
-alter table analytics_private.follower_import_pages alter column members set storage external, alter column gone set storage external;
+alter table analytics_private.follower_import_pages alter column members set storage external, alter column gone set storage external, alter column followed_at set storage external;
 alter table analytics_private.follower_import_pages enable row level security;
 comment on column analytics_private.follower_import_pages.gone is 'whom the source names as deactivated or deleted';
 comment on column analytics_private.follower_import_pages.person_count is 'how many people the page named';
 comment on column analytics_private.follower_import_pages.removed_count is 'how many of them were removed on request, and are in neither set';
-comment on column analytics_private.follower_import_pages.followed_at is 'since when each of members follows, in their order; null where the source does not say';
+comment on column analytics_private.follower_import_pages.followed_at is 'since when each of members follows, packed by analytics_private.pack_times(); null where the source does not say';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Lists as they are kept
@@ -203,7 +203,7 @@ comment on column analytics.follower_snapshots.not_seen is 'known as following, 
 comment on column analytics.follower_snapshots.returned is 'those of gained who had been lost or gone before';
 comment on column analytics.follower_snapshots.keyframe is
   'all who are believed to follow after this list; null where the newest one before and the deltas since say it. A list of the chain has one if it is the first, if the deltas since the last weigh as much as it, and if somebody before it has become an alias';
-comment on column analytics.follower_snapshots.followed_at is 'since when each of gained (or found) follows, by ascending number, where the source says it; null otherwise';
+comment on column analytics.follower_snapshots.followed_at is 'since when each of gained (or found) follows, by ascending number, where the source says it and the list has at most five million people; null otherwise';
 comment on column analytics.follower_snapshots.list_digest is 'SHA-256 of the list: the same list again is the same snapshot';
 
 drop policy if exists "members read the follower lists of their workspaces" on analytics.follower_snapshots;
@@ -476,10 +476,7 @@ begin
   insert into analytics_private.follower_import_pages as p (workspace_id, import_id, page, person_count, removed_count, members, gone, followed_at)
   select place, import.id, store_people.page, people, coalesce(cardinality(removed), 0),
     analytics.follower_set_agg(n.number) filter (where n.is_gone is not true)::bytea, analytics.follower_set_agg(n.number) filter (where n.is_gone)::bytea,
-    case when store_people.followed_at is not null then (
-      select array_agg(t.followed_at order by t.number) from (
-        select x.number, max(x.followed_at) as followed_at from unnest(numbers, store_people.is_gone, store_people.followed_at) as x (number, is_gone, followed_at)
-        where x.number > 0 and x.is_gone is not true group by x.number) t) end
+    analytics_private.pack_times(numbers, store_people.is_gone, store_people.followed_at)
   from unnest(numbers, store_people.is_gone) as n (number, is_gone) where n.number > 0
   on conflict on constraint follower_import_pages_pkey do update set
     person_count = excluded.person_count, removed_count = excluded.removed_count, members = excluded.members, gone = excluded.gone, followed_at = excluded.followed_at;
@@ -764,7 +761,8 @@ begin
 
   select count(*) as page_count, min(p.page) as first_page, max(p.page) as last_page, coalesce(sum(p.removed_count), 0) as removed,
     coalesce(analytics.union_agg(p.members::analytics.follower_set), '{}') as members, coalesce(analytics.union_agg(p.gone::analytics.follower_set), '{}') as gone,
-    bool_or(p.followed_at is not null) as has_times
+    sum(p.person_count) as people, case when bool_or(p.followed_at is not null) then array_agg(p.members) end as sets,
+    case when bool_or(p.followed_at is not null) then array_agg(p.followed_at) end as times
   into pages from analytics_private.follower_import_pages p where p.workspace_id = list.workspace_id and p.import_id = list.id;
   if pages.page_count = 0 then
     perform analytics_private.raise_error('CONFLICT', 'no page of this list has come', 'send its pages first; an empty list is one empty page');
@@ -877,15 +875,12 @@ begin
       then
         made.keyframe := case when made.is_complete then listed else analytics.set_union(listed, absent) end::bytea;
       end if;
-      if pages.has_times then
-        made.followed_at := (
-          select array_agg(t.followed_at order by t.number) from (
-            select f.number, max(x.followed_at) as followed_at
-            from analytics.members(fresh) f (number) left join (
-              select m.number, m.followed_at from analytics_private.follower_import_pages p,
-                rows from (analytics.members(p.members::analytics.follower_set), unnest(p.followed_at)) as m (number, followed_at)
-              where p.workspace_id = list.workspace_id and p.import_id = list.id) x on x.number = f.number
-            group by f.number) t);
+      if pages.times is not null and pages.people <= 5000000 then
+        made.followed_at := analytics_private.times_of(pages.sets, pages.times, fresh::bytea);
+        -- Somebody became an alias after his page was stored: rather none than another's.
+        if cardinality(made.followed_at) <> analytics.cardinality(fresh) then
+          made.followed_at := null;
+        end if;
       end if;
     end if;
     insert into analytics.follower_snapshots values (made.*);

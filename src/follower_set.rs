@@ -101,7 +101,7 @@ impl<'a> Set<'a> {
     }
 }
 
-fn ok<T>(result: Result<T, Error>) -> T {
+pub fn ok<T>(result: Result<T, Error>) -> T {
     result.unwrap_or_else(|error| {
         let code = match error {
             Error::Damaged(_) | Error::Version(_) => PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,

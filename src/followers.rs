@@ -1,8 +1,10 @@
 //! Lists of followers into columns that SQL can join.
 
+use analytics_domain::follower_set::Ids;
 use analytics_domain::followers::{self, Person, Refusal};
 use pgrx::prelude::*;
 
+use crate::follower_set::ok;
 use crate::pg::interrupts;
 
 /// From the Unix era to PostgreSQL's, in microseconds.
@@ -86,6 +88,31 @@ fn number_new(numbers: Array<'_, i64>, last: i64) -> Vec<i64> {
             })
         })
         .collect()
+}
+
+/// Since when those of a page follow who are not gone, as [`times_of`] takes it; nothing without times. A number of 0 is nobody.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+fn pack_times(
+    numbers: Option<Array<'_, i64>>,
+    is_gone: Option<Array<'_, bool>>,
+    followed_at: Option<Array<'_, TimestampWithTimeZone>>,
+) -> Option<Vec<u8>> {
+    let (numbers, followed_at) = numbers.zip(followed_at)?;
+    let mut gone = is_gone.iter().flat_map(Array::iter);
+    let times = numbers.iter().zip(followed_at.iter()).map(|(number, at)| {
+        let is_gone = gone.next().flatten().unwrap_or(false);
+        (number.filter(|number| *number > 0 && !is_gone), at.map(TimestampWithTimeZone::into_inner))
+    });
+    Some(followers::pack_times(times.filter_map(|(number, at)| Some((number?, at)))))
+}
+
+/// Since when each of the wanted follows, by ascending number, as far as a page has him.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+fn times_of(members: Array<'_, &[u8]>, times: Array<'_, &[u8]>, wanted: &[u8]) -> Vec<Option<TimestampWithTimeZone>> {
+    let ids = |set: &[u8]| ok(Ids::new(set.to_vec()));
+    let pages = members.iter().zip(times.iter()).filter_map(|(members, times)| Some((ids(members?), times)));
+    let times = ok(followers::times_of(pages, ids(wanted), interrupts::check));
+    times.into_iter().map(|at| TimestampWithTimeZone::try_from(at?).ok()).collect()
 }
 
 fn from_columns(

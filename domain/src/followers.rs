@@ -137,7 +137,7 @@ impl<'a> Beat<'a> {
     fn step(&self) {
         let steps = self.steps.get().wrapping_add(1);
         self.steps.set(steps);
-        if steps % 4_096 == 0 {
+        if steps.is_multiple_of(4_096) {
             (self.check)();
         }
     }
@@ -420,6 +420,52 @@ fn one_each(people: Vec<Person>, beat: &Beat<'_>) -> Vec<Person> {
     people
 }
 
+/// How an unknown time is packed.
+const UNKNOWN: i64 = i64::MIN;
+
+/// Times of numbered people, by ascending number, 8 bytes each; of one who is there twice the later time.
+pub fn pack_times(times: impl Iterator<Item = (i64, Option<i64>)>) -> Vec<u8> {
+    let pairs = times.map(|(number, at)| (u64::try_from(number).unwrap_or(0), at.unwrap_or(UNKNOWN))).collect();
+    latest(pairs).into_iter().flat_map(|(_, at)| at.to_le_bytes()).collect()
+}
+
+/// The times of those who are wanted, as far as some page has them: each page is its members and their packed times, if it has any.
+pub fn times_of<E>(
+    pages: impl Iterator<Item = (impl Iterator<Item = Result<u64, E>>, Option<impl AsRef<[u8]>>)>,
+    wanted: impl Iterator<Item = Result<u64, E>>,
+    check: impl Fn(),
+) -> Result<Vec<Option<i64>>, E> {
+    let beat = Beat::new(&check);
+    let mut pairs = Vec::new();
+    for (members, packed) in pages {
+        let packed = packed.as_ref().map(AsRef::as_ref).unwrap_or_default();
+        let mut times = packed.chunks_exact(8).map(|at| at.try_into().map_or(UNKNOWN, i64::from_le_bytes));
+        for member in members {
+            beat.step();
+            pairs.push((member?, times.next().unwrap_or(UNKNOWN)));
+        }
+    }
+    let mut known = latest(pairs).into_iter().peekable();
+    let mut picked = Vec::new();
+    for id in wanted {
+        beat.step();
+        let id = id?;
+        while known.next_if(|(number, _)| *number < id).is_some() {}
+        if let Some((_, at)) = known.next_if(|(number, _)| *number == id) {
+            picked.push(Some(at).filter(|at| *at != UNKNOWN));
+        }
+    }
+    Ok(picked)
+}
+
+/// By number, the latest time of each.
+fn latest(mut pairs: Vec<(u64, i64)>) -> Vec<(u64, i64)> {
+    pairs.sort_by(|a, b| b.cmp(a));
+    pairs.dedup_by_key(|(number, _)| *number);
+    pairs.reverse();
+    pairs
+}
+
 /// Of neighbours that are the same, the last.
 fn keep_last<T>(sorted: &mut Vec<T>, same: impl Fn(&T, &T) -> bool) {
     sorted.reverse();
@@ -570,6 +616,27 @@ mod tests {
             [(None, b), (Some("1"), a), (Some("2"), None)]
         );
         assert_eq!(names(&people(&[(Some("2"), None), (Some("1"), None)])), [(Some("1"), None), (Some("2"), None)]);
+    }
+
+    #[test]
+    fn times_of_those_who_are_wanted() {
+        let ids = |ids: &[u64]| ids.iter().map(|id| Ok::<u64, ()>(*id)).collect::<Vec<_>>().into_iter();
+        let packed = |pairs: &[(i64, Option<i64>)]| Some(pack_times(pairs.iter().copied()));
+        let of = |pages: Vec<(&[u64], Option<Vec<u8>>)>, wanted: &[u64]| {
+            times_of(pages.into_iter().map(|(members, packed)| (ids(members), packed)), ids(wanted), || ()).unwrap()
+        };
+        let first = packed(&[(6, Some(60)), (2, Some(20)), (4, None), (2, Some(10))]);
+        assert_eq!(first.as_ref().map(Vec::len), Some(24));
+        let second = packed(&[(3, Some(30)), (4, Some(40))]);
+        assert_eq!(
+            of(vec![(&[2, 4, 6], first.clone()), (&[3, 4], second), (&[7], None)], &[1, 2, 3, 4, 7, 9]),
+            [Some(20), Some(30), Some(40), None]
+        );
+        assert_eq!(of(vec![(&[2, 4, 6, 8], first)], &[6, 8]), [Some(60), None]);
+        assert_eq!(of(vec![(&[2, 4], Some(vec![1, 2, 3]))], &[2]), [None], "bytes that are no times");
+        assert_eq!(of(vec![], &[2]), []);
+        assert!(times_of([([Ok(1), Err(())].into_iter(), None::<Vec<u8>>)].into_iter(), ids(&[1]), || ()).is_err());
+        assert!(times_of([(ids(&[1]), None::<Vec<u8>>)].into_iter(), [Err(())].into_iter(), || ()).is_err());
     }
 
     proptest! {
