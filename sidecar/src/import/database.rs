@@ -43,6 +43,14 @@ pub struct Claim {
     pub is_complete: Option<bool>,
 }
 
+/// A list that is under way.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Begun {
+    pub import_id: Uuid,
+    /// Most names that the database takes in a page.
+    pub page_people: usize,
+}
+
 /// Some names of a list, ascending.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -100,11 +108,7 @@ impl Database {
         Ok((understood(found.clone())?, found))
     }
 
-    pub async fn begin_list(&mut self, account: Uuid, relation: Relation, claim: Claim) -> Result<Uuid, Failure> {
-        #[derive(Deserialize)]
-        struct Begun {
-            import_id: Uuid,
-        }
+    pub async fn begin_list(&mut self, account: Uuid, relation: Relation, claim: Claim) -> Result<Begun, Failure> {
         let query = sqlx::query_scalar("select analytics_private.sidecar_begin_import($1, $2, $3, $4, $5, $6)")
             .bind(account)
             .bind(claim.captured_at)
@@ -113,7 +117,7 @@ impl Database {
             .bind(claim.count)
             .bind(claim.is_complete);
         let Json(begun): Json<Value> = in_time(query.fetch_one(&mut self.connection)).await?;
-        Ok(understood::<Begun>(begun)?.import_id)
+        understood(begun)
     }
 
     pub async fn add_page(&mut self, import: Uuid, number: i32, page: &Page) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ mod database;
 mod progress;
 mod summary;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -161,11 +162,9 @@ async fn import(arguments: InstagramExport, options: PgConnectOptions) -> Result
         documents,
         notes: contents.notes.clone(),
     };
-    if arguments.json {
-        println!("{}", summary.json());
-    } else {
-        print!("{}", summary.text());
-    }
+    let told = if arguments.json { format!("{}\n", summary.json()) } else { summary.text() };
+    // The import is done, whether or not anybody listens.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     Ok(())
 }
 
@@ -197,7 +196,8 @@ async fn send(
     page_size: usize,
 ) -> Result<(Outcome, Value), Failure> {
     let listed = &contents.lists[position];
-    let import = database.begin_list(account.account_id, listed.relation, claim).await?;
+    let list = database.begin_list(account.account_id, listed.relation, claim).await?;
+    let page_size = page_size.min(list.page_people).max(1);
     let progress = Progress::new(&format!("sending {}", listed.relation), listed.entries);
     let (sender, mut pages) = mpsc::channel(1);
     let feeder = tokio::task::spawn_blocking({
@@ -206,16 +206,16 @@ async fn send(
     });
     let (mut sent, mut number) = (0, 0);
     while let Some(page) = pages.recv().await {
-        database.add_page(import, number, &page).await?;
+        database.add_page(list.import_id, number, &page).await?;
         number += 1;
         sent += page.handles.len() as u64;
         progress.at(sent);
     }
     feeder.await.map_err(panicked)??;
     if number == 0 {
-        database.add_page(import, 0, &Page::default()).await?;
+        database.add_page(list.import_id, 0, &Page::default()).await?;
     }
-    database.finish_list(import).await
+    database.finish_list(list.import_id).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Failure> {
