@@ -607,7 +607,7 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   wanted_id constant text := btrim(name);
   -- As lists write it; null when nobody can be called so.
-  wanted_handle constant text := (select r.handles[1] from analytics_private.read_people(account.platform, 1, null, array[find_person.name], null, null) r);
+  wanted_handle constant text := analytics_private.read_handle(account.platform, find_person.name);
   person bigint;
 begin
   select coalesce(u.alias_of, u.number) into person from analytics.platform_users u

@@ -38,7 +38,7 @@ fn read_people(
         name!(positions, Option<Vec<i32>>),
     ),
 > {
-    let max_people = usize::try_from(max_people).unwrap_or(0);
+    let max_people = usize::try_from(max_people).unwrap_or(0).min(followers::MAX_PEOPLE);
     let people = match list {
         Some(list) => followers::read_list(platform, list, max_people, interrupts::check),
         None => from_columns(platform, max_people, handles, platform_user_ids, followed_at),
@@ -73,6 +73,12 @@ fn read_people(
             (!positions.is_empty()).then_some(positions),
         ),
     })
+}
+
+/// A handle as lists have it; null when nobody can be called so.
+#[pg_extern(immutable, parallel_safe, schema = "analytics_private")]
+fn read_handle(platform: &str, input: &str) -> Option<String> {
+    followers::normalize_handle(platform, input).ok()
 }
 
 /// The numbers, with the next ones after `last` in place of the nulls.

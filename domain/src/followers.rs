@@ -16,6 +16,8 @@ use crate::username::{UsernameError, meant_name, shown, trimmed};
 
 /// Longest text of a list, in bytes: half a million objects with everything in them.
 pub const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+/// Most people of a list that is read at once, whatever the caller allows.
+pub const MAX_PEOPLE: usize = 1_000_000;
 /// Most characters of a handle and of an id.
 const MAX_NAME: usize = 255;
 /// A longer name of a person is cut, a longer address of a picture refused: half of it leads nowhere.
@@ -172,7 +174,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
 }
 
 fn collect(entries: impl Iterator<Item = Result<Person, Problem>>, beat: &Beat<'_>) -> Result<Vec<Person>, Refusal> {
-    let mut people = Vec::with_capacity(entries.size_hint().0);
+    let mut people = Vec::new();
     let mut refusal: Option<Refusal> = None;
     for (index, entry) in entries.enumerate() {
         beat.step();
@@ -324,11 +326,32 @@ fn count(number: i64) -> Result<i64, Problem> {
 }
 
 fn extra(raw: &str) -> Result<String, Problem> {
-    // jsonb takes everything that parses but this escape.
-    if raw.len() > MAX_EXTRA || !raw.starts_with('{') || raw.contains("\\u0000") {
+    // What jsonb would not take: this escape, half a surrogate pair, a number out of range. The last two do not parse either.
+    let is_json = || serde_json::from_str::<serde_json::Value>(raw).is_ok() && !has_large_exponent(raw);
+    if raw.len() > MAX_EXTRA || !raw.starts_with('{') || raw.contains("\\u0000") || !is_json() {
         return Err(Problem::Field("extra_data", "give a JSON object of at most 4 kB"));
     }
     Ok(raw.to_owned())
+}
+
+/// Whether a number of a JSON text has an exponent beyond those of a double: numeric takes not much more, and refuses small ones too.
+fn has_large_exponent(json: &str) -> bool {
+    let (mut is_text, mut is_escaped, mut before) = (false, false, b' ');
+    for (index, byte) in json.bytes().enumerate() {
+        if is_text {
+            is_text = is_escaped || byte != b'"';
+            is_escaped = !is_escaped && byte == b'\\';
+        } else if byte == b'"' {
+            is_text = true;
+        } else if matches!(byte, b'e' | b'E') && before.is_ascii_digit() {
+            let exponent = json[index + 1..].trim_start_matches(['+', '-']).trim_start_matches('0');
+            if exponent.bytes().take_while(u8::is_ascii_digit).count() > 3 {
+                return true;
+            }
+        }
+        before = byte;
+    }
+    false
 }
 
 /// Seconds of the Unix era, or a time as text; what is before the platforms is unknown.
@@ -542,6 +565,9 @@ mod tests {
             ("followed_at", "9223372036854775807"),
             ("extra_data", "[]"),
             ("extra_data", r#"{"a": "\u0000"}"#),
+            ("extra_data", r#"{"a": "\ud800"}"#),
+            ("extra_data", r#"{"a": 1e400000}"#),
+            ("extra_data", r#"{"a": "\"1e1", "b": 1.5E-400000}"#),
         ] {
             assert_eq!(
                 refused(&format!(r#"[{{"id": 1, "{field}": {value}}}]"#)).0,
