@@ -420,9 +420,9 @@ begin
         left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.platform_user_id between n.id and n.id
           and x.platform = store_people.platform order by x.workspace_id, x.platform_user_id, x.platform limit 1) i
           on n.handle is null or i.handle = n.handle
-        left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.handle between n.handle and n.handle
+        left join lateral (select x.* from analytics.platform_users x where x.workspace_id = place and x.handle between case when n.id is null then n.handle end and case when n.id is null then n.handle end
           and x.platform = store_people.platform order by x.workspace_id, x.handle, x.platform limit 1) u
-          on n.id is null and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
+          on not is_late or coalesce(u.named_at, u.first_seen_at) <= at;
     end if;
     exit when unknown = 0 or look = 2;
     select * into counter from analytics_private.lock_people(place, store_people.platform);
