@@ -433,7 +433,7 @@ begin
   before := coalesce(start.people, nothing);
   after := finish.people;
 
-  select count(*) as lists, coalesce(bool_or(s.in_chain and s.is_complete), false) as any_complete,
+  select count(*) as lists, coalesce(bool_or(s.in_chain and s.is_complete), false) as any_complete, coalesce(bool_or(s.gone is not null), false) as any_gone,
     sum(coalesce(octet_length(s.gained), 0) + coalesce(octet_length(s.found), 0) + coalesce(octet_length(s.lost), 0) + coalesce(octet_length(s.gone), 0)) as bytes
   into between_them
   from analytics.follower_snapshots s
@@ -450,10 +450,12 @@ begin
   perform analytics_private.check_set_bytes(between_them.bytes, 'ask for a shorter time');
   finish_knows_all := finish.is_complete or finish.in_chain and between_them.any_complete;
 
-  -- What the lists of the chain say happened in between; and of those who left more than once, how they left last.
+  -- What the lists of the chain say happened in between; and, where it matters, how those left last who left more than once.
   select coalesce(analytics.union_agg(s.gained::analytics.follower_set), nothing), coalesce(analytics.union_agg(s.found::analytics.follower_set), nothing),
-    coalesce(analytics_private.replay_deltas(nothing, array_agg(coalesce(s.lost, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing),
-    coalesce(analytics_private.replay_deltas(nothing, array_agg(coalesce(s.gone, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing)
+    case when start.knows_all and finish_knows_all then nothing else coalesce(analytics_private.replay_deltas(nothing,
+      array_agg(coalesce(s.lost, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing) end,
+    case when not between_them.any_gone then nothing else coalesce(analytics_private.replay_deltas(nothing,
+      array_agg(coalesce(s.gone, nothing::bytea) order by s.captured_at), array_agg(coalesce(s.gained, nothing::bytea) order by s.captured_at)), nothing) end
   into ever_gained, ever_found, last_lost, last_gone
   from analytics.follower_snapshots s
   where s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = wanted and s.in_chain
