@@ -407,8 +407,8 @@ begin
       from unnest(store_people.handles, store_people.platform_user_ids) with ordinality n (handle, id, o)
         left join analytics.platform_users i on i.workspace_id = place and i.platform = store_people.platform and i.platform_user_id = n.id
           and (n.handle is null or i.handle = n.handle)
-        left join analytics.platform_users u on n.id is null and u.workspace_id = place and u.platform = store_people.platform and u.handle = n.handle
-          and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
+        left join analytics.platform_users u on u.workspace_id = place and u.platform = store_people.platform
+          and u.handle = case when n.id is null then n.handle end and (not is_late or coalesce(u.named_at, u.first_seen_at) <= at);
     end if;
     exit when unknown = 0 or look = 2;
     select * into counter from analytics_private.lock_people(place, store_people.platform);
