@@ -52,27 +52,27 @@ create aggregate analytics.intersect_agg(analytics.follower_set) (
 comment on aggregate analytics.follower_set_agg(bigint) is
 $$the set of the ids, in any order, doubles included; null ids are left out
 Ascending ids are compressed as they come; others are sorted in portions of 16 MB. NULL without any id. Errors: 22003 for a negative id.
-Example: select analytics.follower_set_agg(id) = '{1,2,3}' from (values (3), (1), (2), (1)) as followers (id)$$;
+Example: select analytics.follower_set_agg(id)::text = '{1,2,3}' from (values (3), (1), (2), (1)) as followers (id)$$;
 comment on aggregate analytics.union_agg(analytics.follower_set) is
 $$all ids that are in any of the sets; NULL without any set
-Example: select analytics.union_agg(followers) = '{1,2,3,4,5}' from (values ('{1,2,3}'::analytics.follower_set), ('{1,4}'), ('{1,3,5}')) as accounts (followers)$$;
+Example: select analytics.union_agg(followers)::text = '{1,2,3,4,5}' from (values ('{1,2,3}'::analytics.follower_set), ('{1,4}'), ('{1,3,5}')) as accounts (followers)$$;
 comment on aggregate analytics.intersect_agg(analytics.follower_set) is
 $$the ids that are in all of the sets; NULL without any set
-Example: select analytics.intersect_agg(followers) = '{1,3}' from (values ('{1,2,3}'::analytics.follower_set), ('{1,3,5}')) as accounts (followers)$$;
+Example: select analytics.intersect_agg(followers)::text = '{1,3}' from (values ('{1,2,3}'::analytics.follower_set), ('{1,3,5}')) as accounts (followers)$$;
 
 comment on function analytics.set_union(analytics.follower_set, analytics.follower_set) is
 $$ids that are in either set; operator |
 Errors: 54000 when the result would be larger than 1 GB.
-Example: select analytics.set_union('{1,2}', '{2,3}') = '{1,2,3}'$$;
+Example: select analytics.set_union('{1,2}', '{2,3}')::text = '{1,2,3}'$$;
 comment on function analytics.set_intersect(analytics.follower_set, analytics.follower_set) is
 $$ids that are in both sets; operator &
-Example: select analytics.set_intersect('{1,2}', '{2,3}') = '{2}'$$;
+Example: select analytics.set_intersect('{1,2}', '{2,3}')::text = '{2}'$$;
 comment on function analytics.set_difference(analytics.follower_set, analytics.follower_set) is
 $$ids of the first set that are not in the second; operator -
-Example: select analytics.set_difference('{1,2}', '{2,3}') = '{1}'$$;
+Example: select analytics.set_difference('{1,2}', '{2,3}')::text = '{1}'$$;
 comment on function analytics.set_symmetric_difference(analytics.follower_set, analytics.follower_set) is
 $$ids that are in exactly one of the sets; operator #
-Example: select analytics.set_symmetric_difference('{1,2}', '{2,3}') = '{1,3}'$$;
+Example: select analytics.set_symmetric_difference('{1,2}', '{2,3}')::text = '{1,3}'$$;
 comment on function analytics.set_contains(analytics.follower_set, analytics.follower_set) is
 $$whether the first set has every id of the second; operator @>
 Example: select analytics.set_contains('{1,2,3}', '{2,3}')$$;
@@ -122,8 +122,35 @@ $$who came (change_type new_follower) and who went (unfollower) between two list
 Example: select array_agg(change_type || ' ' || follower_id) = '{new_follower 4,unfollower 1}' from analytics.follower_diff('{1,2,3}', '{2,3,4}')$$;
 comment on function analytics.follower_diff_sets(analytics.follower_set, analytics.follower_set) is
 $$who came (gained) and who went (lost) between two lists, as two sets: one row
-Example: select gained = '{4}' and lost = '{1}' from analytics.follower_diff_sets('{1,2,3}', '{2,3,4}')$$;
+Example: select gained::text = '{4}' and lost::text = '{1}' from analytics.follower_diff_sets('{1,2,3}', '{2,3,4}')$$;
 alter function analytics.follower_diff_sets(analytics.follower_set, analytics.follower_set) rows 1;
+comment on function analytics.set_hash(analytics.follower_set) is
+$$a 32-bit hash of the ids, for hash joins and grouping
+Example: select analytics.set_hash('{1,2}') = analytics.set_hash('{2,1}')$$;
+comment on function analytics.set_hash_extended(analytics.follower_set, bigint) is
+$$a 64-bit hash of the ids with a seed, for hash partitions
+Example: select analytics.set_hash_extended('{1,2}', 7) = analytics.set_hash_extended('{2,1}', 7)$$;
+comment on function analytics.follower_set_in(cstring) is
+$$the set written as {1,2,3}, in any order
+Errors: 22P02 for anything else, 22003 for a negative id.
+Example: select analytics.follower_set_in('{3,1}')::text = '{1,3}'$$;
+comment on function analytics.follower_set_out(analytics.follower_set) is
+$$the set as text, ascending
+Example: select analytics.follower_set_out('{3,1}')::text = '{1,3}'$$;
+comment on function analytics.follower_set_recv(internal) is
+$$the set of a binary message, checked to the last byte
+Errors: 22P03 for bytes that are no set. Called by the server only.$$;
+comment on function analytics.follower_set_send(analytics.follower_set) is
+$$the set as bytes, as it is stored
+Example: select octet_length(analytics.follower_set_send('{}')) = 16$$;
+comment on function analytics.follower_set_from_array(bigint[]) is
+$$the set of the ids of an array, in any order, doubles included; also a cast
+Errors: 22003 for a negative id, 22004 for a null.
+Example: select analytics.follower_set_from_array('{3,1,3}')::text = '{1,3}'$$;
+comment on function analytics.follower_set_to_array(analytics.follower_set) is
+$$the ids as an array, ascending; also a cast
+Errors: 54000 when the array would be larger than 1 GB.
+Example: select analytics.follower_set_to_array('{3,1}') = '{1,3}'$$;
 comment on function analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]) is
   'the set after a row of changes, oldest first: of each, "removed" goes out and then "added" comes in; a null element is an empty set';
 comment on function analytics_private.remap(analytics.follower_set, bigint[], bigint[]) is 'the set with each id of from_numbers, which ascend, replaced by the one at the same place of to_numbers';

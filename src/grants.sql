@@ -34,7 +34,7 @@ grant execute on function
 to authenticated, service_role, anon, @extowner@;
 
 -- Sets of followers: all of the type, for everybody who has one.
-grant usage on type analytics.follower_set to authenticated, service_role, anon, analytics_sidecar, analytics_owner, @extowner@;
+grant usage on type analytics.follower_set to authenticated, service_role, anon, analytics_owner, @extowner@;
 grant execute on function
   analytics.set_union(analytics.follower_set, analytics.follower_set), analytics.set_intersect(analytics.follower_set, analytics.follower_set),
   analytics.set_difference(analytics.follower_set, analytics.follower_set),
@@ -53,7 +53,7 @@ grant execute on function
   analytics.contains(analytics.follower_set, bigint), analytics.members(analytics.follower_set, bigint, bigint), analytics.follower_set_in(cstring),
   analytics.follower_set_recv(internal), analytics.follower_set_from_array(bigint[]), analytics.follower_set_agg(bigint),
   analytics.union_agg(analytics.follower_set), analytics.intersect_agg(analytics.follower_set)
-to authenticated, service_role, anon, analytics_sidecar, @extowner@;
+to authenticated, service_role, anon, @extowner@;
 -- Pure too; called by questions about followers, which run with the caller's rights.
 grant execute on function
   analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]), analytics_private.remap(analytics.follower_set, bigint[], bigint[]),
