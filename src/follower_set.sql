@@ -139,7 +139,8 @@ $$the set as text, ascending
 Example: select analytics.follower_set_out('{3,1}')::text = '{1,3}'$$;
 comment on function analytics.follower_set_recv(internal) is
 $$the set of a binary message, checked to the last byte
-Errors: 22P03 for bytes that are no set. Called by the server only.$$;
+Errors: 22P03 for bytes that are no set. Called by the server only.
+Example: select pg_typeof('{1}'::analytics.follower_set) = 'analytics.follower_set'::regtype$$;
 comment on function analytics.follower_set_send(analytics.follower_set) is
 $$the set as bytes, as it is stored
 Example: select octet_length(analytics.follower_set_send('{}')) = 16$$;

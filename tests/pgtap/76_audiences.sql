@@ -361,21 +361,21 @@ $$, 'and everybody''s history');
 
 -- The same with lists of every kind: complete, incomplete, come late, with people who are gone.
 select pg_temp.act_as_superuser();
-select pg_temp.make_account(18, :'studio', :'owner') \g /dev/null
+select pg_temp.make_account(38, :'studio', :'owner') \g /dev/null
 create temp table kinds as
 select day, timestamptz '2026-05-01Z' + day * interval '1 day' as captured_at, hashint4(day) % 3 <> 0 as is_complete, hashint4(day + 100) % 5 = 0 as is_late from generate_series(0, 59) day;
 grant select on kinds to public;
 select pg_temp.act_as(:'editor');
-select pg_temp.put(18, k.captured_at, (
+select pg_temp.put(38, k.captured_at, (
     select jsonb_agg(case when hashtext('gone' || n || '/' || k.day / 10) & 15 = 0 then jsonb_build_object('username', 's' || n, 'gone', true) else to_jsonb('s' || n) end)
     from generate_series(1, 30) n where (hashtext('there' || n || '/' || k.day / (2 + n % 7)) & 7) < 5 and (k.is_complete or hashtext('seen' || n || '/' || k.day) & 3 > 0))::text, k.is_complete)
 from (select * from kinds order by is_late, day) k \g /dev/null
 select pg_temp.act_as(:'analyst');
-select set_eq(format('select distinct in_chain, is_complete from analytics.follower_snapshots where social_account_id = %L', pg_temp.account(18)), 'select x, y from unnest(array[true, false]) x, unnest(array[true, false]) y', 'there are lists of every kind');
+select set_eq(format('select distinct in_chain, is_complete from analytics.follower_snapshots where social_account_id = %L', pg_temp.account(38)), 'select x, y from unnest(array[true, false]) x, unnest(array[true, false]) y', 'there are lists of every kind');
 select is_empty($$
   select a.captured_at, b.captured_at from kinds a join kinds b on b.day > a.day and (a.day + b.day) % 3 = 0
-    cross join lateral analytics.followers_at(pg_temp.account(18), a.captured_at) f cross join lateral analytics.followers_at(pg_temp.account(18), b.captured_at) t
-    cross join lateral analytics.followers_between(pg_temp.account(18), a.captured_at, b.captured_at) x
+    cross join lateral analytics.followers_at(pg_temp.account(38), a.captured_at) f cross join lateral analytics.followers_at(pg_temp.account(38), b.captured_at) t
+    cross join lateral analytics.followers_between(pg_temp.account(38), a.captured_at, b.captured_at) x
     cross join lateral (select analytics.set_difference(t.followers, f.followers), analytics.set_difference(f.followers, t.followers),
       analytics.set_union(x.gained, x.found), analytics.set_union(analytics.set_union(x.lost, x.gone), x.not_seen)) y (came, went, told_came, told_went)
   where x.lists > 0 and (not analytics.set_eq(y.told_came, y.came) or analytics.set_overlaps(x.gained, x.found)
