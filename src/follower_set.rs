@@ -414,7 +414,7 @@ fn follower_diff_sets(
 
 // Histories -------------------------------------------------------------------------------------------------------------
 
-/// Not strict: a null element is a change that adds, or takes, nothing.
+/// A null element is a change that adds, or takes, nothing.
 #[pg_extern(immutable, strict, parallel_safe, cost = 1000, schema = "analytics_private")]
 fn replay_deltas(keyframe: Set, added: Array<&[u8]>, removed: Array<&[u8]>) -> SetBytes {
     if added.len() != removed.len() {

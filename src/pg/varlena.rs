@@ -40,22 +40,25 @@ impl<'a> Varlena<'a> {
 
     /// A part of it, shorter where it ends before; a copy in the current memory context.
     pub fn slice(self, range: std::ops::Range<usize>) -> &'a [u8] {
-        let (Ok(first), Ok(count)) = (i32::try_from(range.start), i32::try_from(range.len())) else {
-            return &[];
-        };
         // SAFETY: as in `bytes`.
+        unsafe { varlena::varlena_to_byte_slice(self.fetch(range)) }
+    }
+
+    /// Appends a part of it, with no copy left behind. Only for what [`Self::is_in_parts`].
+    pub fn read(self, range: std::ops::Range<usize>, into: &mut Vec<u8>) {
+        let part = self.fetch(range);
+        // SAFETY: of a value that is stored in parts, a part is a new allocation of the server, which nobody else has seen.
         unsafe {
-            varlena::varlena_to_byte_slice(pg_sys::pg_detoast_datum_slice(self.datum.cast_mut_ptr(), first, count))
+            into.extend_from_slice(varlena::varlena_to_byte_slice(part));
+            pg_sys::pfree(part.cast());
         }
     }
 
-    /// Appends a part of it, with no copy left behind.
-    pub fn read(self, range: std::ops::Range<usize>, into: &mut Vec<u8>) {
-        let part = self.slice(range);
-        into.extend_from_slice(part);
-        // SAFETY: a slice is a new allocation of the server, of which `part` is what follows its length word; nobody else
-        // has seen it.
-        unsafe { pg_sys::pfree(part.as_ptr().sub(pg_sys::VARHDRSZ).cast_mut().cast()) };
+    fn fetch(self, range: std::ops::Range<usize>) -> *mut pg_sys::varlena {
+        // No value is longer than an i32 says; what lies beyond the end is empty.
+        let number = |number| i32::try_from(number).unwrap_or(i32::MAX);
+        // SAFETY: the datum is a varlena.
+        unsafe { pg_sys::pg_detoast_datum_slice(self.datum.cast_mut_ptr(), number(range.start), number(range.len())) }
     }
 
     /// Whether it is stored out of line and not compressed, so that a part can be read without the rest.
