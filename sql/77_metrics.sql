@@ -359,7 +359,7 @@ create or replace function analytics_private.refuse_captures(problem text, hint 
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.raise_error('VALIDATION_ERROR', refuse_captures.problem, refuse_captures.hint,
-    case when refuse_captures.positions is not null then jsonb_build_object('positions', refuse_captures.positions) end);
+    jsonb_strip_nulls(jsonb_build_object('positions', refuse_captures.positions)));
 end
 $$;
 
