@@ -165,6 +165,10 @@ create policy "members read the metrics of their workspaces" on analytics.metric
 create or replace function analytics_private.delete_captures() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' and exists (select from gone) then
+    -- Captures that came after this transaction's snapshot would not be seen, and stay without an account.
+    perform analytics_private.raise_error('CONFLICT', 'an account is deleted in a READ COMMITTED transaction', 'delete it without setting an isolation level');
+  end if;
   delete from analytics.metrics_snapshots m using gone g where m.workspace_id = g.workspace_id and m.social_account_id = g.id;
   return null;
 end
