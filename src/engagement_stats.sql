@@ -111,7 +111,7 @@ Example: select analytics.maximum(analytics.engagement_stats(likes, 0, 0, 0, rea
 comment on function analytics.quantile(analytics.engagement_summary, double precision) is
 $$percent: the smallest rate that at least this fraction (0 to 1) of the posts does not exceed, as percentile_disc has it; NULL without any
 Off by quantile_error(summary) of itself at most: 1/129, or 0.78 %. Zero, the smallest and the largest rate are exact. Errors: 22003 for a fraction outside 0 to 1.
-Example: select abs(analytics.quantile(analytics.engagement_stats(likes, 0, 0, 0, reach), 0.5) / 2 - 1) <= 1.0 / 129 from (values (20, 1000), (1, 1000), (50, 100)) as posts (likes, reach)$$;
+Example: select abs(analytics.quantile(analytics.engagement_stats(likes, 0, 0, 0, reach), 0.5) / 2 - 1) <= 0.0078 from (values (20, 1000), (1, 1000), (50, 100)) as posts (likes, reach)$$;
 comment on function analytics.quantiles(analytics.engagement_summary, double precision[]) is
 $$percent: quantile() of each fraction, in their order; NULL for a NULL
 Errors: 22003 for a fraction outside 0 to 1.
