@@ -13,7 +13,7 @@ from generate_series(1, 60000) n cross join lateral (
     case when n % 23 = 0 then null when n % 5 = 0 then 0 else (random() * 300)::bigint end as comments,
     case when n % 5 = 0 then 0 else (random() * 90)::bigint end as shares, case when n % 5 = 0 then 0 else (random() * 60)::bigint end as saves,
     case when n % 29 = 0 then 0 when n % 31 = 0 then -1 when n % 499 = 0 then 5 else 1000 + (random() ^ 4 * 9000000)::bigint end as reach) d;
-alter table analytics.measured set (parallel_workers = 2);
+alter table analytics.measured add primary key (post), set (parallel_workers = 2);
 analyze analytics.measured;
 -- The same, post by post, from the one function that judges a post, and as numeric.
 create temp view judged as
