@@ -17,8 +17,6 @@ const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - PARTS_BITS;
 const FIRST: u32 = ((1023 + SMALLEST_EXPONENT) as u32) << PARTS_BITS;
 /// Buckets of level 0 in all.
 const ALL: u32 = ((LARGEST_EXPONENT - SMALLEST_EXPONENT + 1) as u32) << PARTS_BITS;
-/// By how much room grows, so that it grows seldom.
-const SLACK: u32 = 32;
 
 /// The bucket of a rate above 0 at level 0.
 #[inline(always)]
@@ -87,8 +85,10 @@ impl Buckets {
             (low, high, first, last) = (low >> 1, high >> 1, first >> 1, last >> 1);
         }
         let (low, high) = (low.min(first), high.max(last));
-        let start = low.saturating_sub(SLACK);
-        let room = ((high - start + 1 + SLACK) as usize).min(MOST);
+        // Half as much on either side, so that room grows seldom and one post takes little.
+        let slack = ((high - low) / 2).clamp(4, 64);
+        let start = low.saturating_sub(slack);
+        let room = ((high - start + 1 + slack) as usize).min(MOST);
         let start = start.max((high + 1).saturating_sub(room as u32));
         let mut counts = vec![0; room];
         for (bucket, count) in self.filled() {
