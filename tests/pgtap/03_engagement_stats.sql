@@ -121,7 +121,7 @@ select is((select rollup(x)::bytea from (select s as x from whole union all sele
 -- A window that moves takes back what leaves it, and is made anew where that cannot be.
 create temp view windows as
 select account, post, engagement_stats(likes, comments, shares, saves, reach) over frame as s, array_agg(post) over frame as posts
-from (select * from measured where account in (1, 2, 5)) m window frame as (partition by account order by post rows between 20 preceding and 5 preceding);
+from (select * from measured where account in (1, 2, 197)) m window frame as (partition by account order by post rows between 20 preceding and 5 preceding);
 select is_empty($$
   select w.account, w.post from windows w
   where w.s::bytea is distinct from (select engagement_stats(likes, comments, shares, saves, reach)::bytea from measured m where m.post = any (w.posts))
@@ -129,7 +129,7 @@ $$, 'a moving window');
 select is_empty($$
   select w.account, w.post from (
     select account, post, engagement_stats_by_followers(likes, comments, reach) over frame as s, array_agg(post) over frame as posts
-    from (select * from measured where account in (1, 2, 5)) m window frame as (partition by account order by post rows between 20 preceding and 5 preceding)) w
+    from (select * from measured where account in (1, 2, 197)) m window frame as (partition by account order by post rows between 20 preceding and 5 preceding)) w
   where w.s::bytea is distinct from (select engagement_stats_by_followers(likes, comments, reach)::bytea from measured m where m.post = any (w.posts))
 $$, 'by followers');
 select is((select array_agg(posts_counted(s) order by n) from (select n, engagement_stats(n, 0, 0, 0, 10) over (order by n) as s from generate_series(1, 4) n) w), array[1, 2, 3, 4]::bigint[],
