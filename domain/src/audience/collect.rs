@@ -132,7 +132,7 @@ struct Shape {
 
 impl Shape {
     fn is(&self, shape: [&[u8]; 2]) -> bool {
-        !self.slots.is_empty() && self.entries == shape[0] && self.keys == shape[1]
+        self.entries == shape[0] && self.keys == shape[1] && !self.slots.is_empty()
     }
 }
 
@@ -163,7 +163,7 @@ impl Collector {
             Some(document) => document,
         };
         if let Value::Object(map) = document
-            && self.shape.is(map.shape())
+            && map.shape().is_some_and(|shape| self.shape.is(shape))
             && self.push_same(map, size)?
         {
             return Ok(());
@@ -229,8 +229,8 @@ impl Collector {
         if map.values().count() != self.draft.entries.len() || !self.draft.is_map || self.draft.has_doubles {
             return;
         }
+        let Some([entries, keys]) = map.shape() else { return };
         self.shape.slots.extend(slots);
-        let [entries, keys] = map.shape();
         self.shape.entries.clear();
         self.shape.entries.extend_from_slice(entries);
         self.shape.keys.clear();

@@ -33,8 +33,8 @@ pub enum Number {
 
 /// A list or an object. Its iterators give `None` for an element that is damaged.
 pub trait Container<'a>: Copy {
-    /// The keys of an object as they are kept: equal for two objects only if their keys are.
-    fn shape(self) -> [&'a [u8]; 2];
+    /// The keys of an object as they are kept: equal for two objects only if their keys are. Nothing where they are apart.
+    fn shape(self) -> Option<[&'a [u8]; 2]>;
     /// Of an object.
     fn fields(self) -> impl Iterator<Item = Option<(&'a [u8], Value<'a, Self>)>>;
     /// The elements of a list, or the values of an object.

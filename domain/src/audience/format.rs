@@ -141,7 +141,8 @@ impl<'a> Input<'a> {
     }
 
     fn key(&mut self) -> Result<&'a str, Error> {
-        let (key, rest) = self.0.split_at(self.length(MAX_KEY)?);
+        let length = self.length(MAX_KEY)?;
+        let (key, rest) = self.0.split_at(length);
         self.0 = rest;
         str::from_utf8(key).map_err(|_| Error::Damaged("a key is no text"))
     }

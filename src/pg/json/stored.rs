@@ -261,8 +261,8 @@ impl<'a> Value<'a> {
 
 impl<'a> document::Container<'a> for Container<'a> {
     #[inline]
-    fn shape(self) -> [&'a [u8]; 2] {
-        [self.keys.as_flattened(), self.data.get(..self.end_of_keys()).unwrap_or_default()]
+    fn shape(self) -> Option<[&'a [u8]; 2]> {
+        Some([self.keys.as_flattened(), self.data.get(..self.end_of_keys())?])
     }
 
     #[inline]
