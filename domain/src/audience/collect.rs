@@ -121,19 +121,40 @@ impl Names {
     }
 }
 
-/// The keys of the last map of counts: a document with the same needs no look at them.
+/// The last map of counts. Of a document with the same keys, no key is looked at.
 #[derive(Default)]
 struct Shape {
     entries: Vec<u8>,
     keys: Vec<u8>,
     slots: Vec<u32>,
     counts: Vec<u64>,
+    /// No key is there twice, in two ways.
+    is_distinct: bool,
+    is_known: bool,
 }
 
 impl Shape {
     fn is(&self, shape: [&[u8]; 2]) -> bool {
-        self.entries == shape[0] && self.keys == shape[1] && !self.slots.is_empty()
+        self.is_known && self.entries == shape[0] && self.keys == shape[1]
     }
+
+    fn remember(&mut self, [entries, keys]: [&[u8]; 2], is_distinct: bool) {
+        self.entries.clear();
+        self.entries.extend_from_slice(entries);
+        self.keys.clear();
+        self.keys.extend_from_slice(keys);
+        self.is_distinct = is_distinct;
+        self.is_known = true;
+    }
+}
+
+/// Whether it is the first time in this document.
+fn add(cell: &mut Cell, seen: &mut u64, document: u64, sum: u128) -> bool {
+    cell.sum += sum;
+    let is_first = *seen != document;
+    *seen = document;
+    cell.listed += u64::from(is_first);
+    is_first
 }
 
 /// Documents and audiences, added up in any order.
@@ -162,13 +183,13 @@ impl Collector {
             }
             Some(document) => document,
         };
-        if let Value::Object(map) = document
-            && map.shape().is_some_and(|shape| self.shape.is(shape))
-            && self.push_same(map, size)?
-        {
-            return Ok(());
-        }
         let before = self.names.mark();
+        if let Value::Object(map) = document {
+            if self.push_counts(map, size)? {
+                return Ok(());
+            }
+            self.names.forget(before);
+        }
         let done = match self.draft.read(document, &mut self.names) {
             Ok(()) if self.draft.entries.is_empty() => {
                 self.tally.empty = count(self.tally.empty, 1)?;
@@ -178,13 +199,7 @@ impl Collector {
             Err(unread) => Err(unread),
         };
         match done {
-            Ok(Kind::Counts) => {
-                if let Value::Object(map) = document {
-                    self.learn(map);
-                }
-                Ok(())
-            }
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(Unread::Document(reason)) => {
                 self.names.forget(before);
                 let documents = &mut self.tally.unreadable[reason as usize];
@@ -195,49 +210,76 @@ impl Collector {
         }
     }
 
-    /// A map of counts with the keys of the last one; false when it is something else after all.
-    fn push_same<'a, C: Container<'a>>(&mut self, map: C, size: Option<f64>) -> Result<bool, Error> {
-        let Shape { slots, counts, .. } = &mut self.shape;
-        counts.clear();
+    /// A map of counts alone, which most documents are; false when it is something else after all.
+    fn push_counts<'a, C: Container<'a>>(&mut self, map: C, size: Option<f64>) -> Result<bool, Error> {
+        let Ok(base) = base_of(size, None) else { return Ok(false) };
+        let shape = map.shape();
+        let is_known = shape.is_some_and(|shape| self.shape.is(shape));
+        self.shape.counts.clear();
         let mut total = 0_u128;
-        for value in map.values() {
-            let Some(Value::Number(Number::Whole(number))) = value else { return Ok(false) };
-            total += u128::from(number);
-            counts.push(number);
+        if is_known {
+            for value in map.values() {
+                let Some(Value::Number(Number::Whole(number))) = value else { return Ok(false) };
+                total += u128::from(number);
+                self.shape.counts.push(number);
+            }
+        } else {
+            self.shape.is_known = false;
+            self.shape.slots.clear();
+            for (place, field) in map.fields().enumerate() {
+                let Some((key, Value::Number(Number::Whole(number)))) = field else { return Ok(false) };
+                if key == b"base" || place == MAX_KEYS {
+                    return Ok(false);
+                }
+                let Ok(slot) = self.names.slot(place, key) else { return Ok(false) };
+                total += u128::from(number);
+                self.shape.counts.push(number);
+                self.shape.slots.push(slot);
+            }
         }
         // A lone 1 may be a share.
-        if counts.len() != slots.len() || total <= 1 {
+        if self.shape.counts.len() != self.shape.slots.len() || total <= 1 {
             return Ok(false);
         }
-        let Some(base) = base_of(size, None).ok().map(|base| base_of_counts(total, base)) else { return Ok(false) };
-        let portion = &mut self.tally.portions[Kind::Counts as usize];
-        portion.widen(Kind::Counts, 1, base, total)?;
-        for (slot, number) in slots.iter().zip(counts) {
-            // The shape was learned from a document that made the cells.
-            if let Some(cell) = portion.cells.get_mut(*slot as usize) {
+        let base = base_of_counts(total, base);
+        self.widen(Kind::Counts, base, total)?;
+        let (cells, seen) = (&mut self.tally.portions[Kind::Counts as usize].cells, &mut self.seen);
+        let entries = self.shape.slots.iter().zip(&self.shape.counts);
+        if is_known && self.shape.is_distinct {
+            for (slot, number) in entries {
+                let cell = &mut cells[*slot as usize];
                 cell.sum += u128::from(*number);
                 cell.listed += 1;
             }
+            return Ok(true);
+        }
+        let mut is_distinct = true;
+        for (slot, number) in entries {
+            is_distinct &= add(&mut cells[*slot as usize], &mut seen[*slot as usize], self.document, (*number).into());
+        }
+        if !is_known && let Some(shape) = shape {
+            self.shape.remember(shape, is_distinct);
         }
         Ok(true)
     }
 
-    fn learn<'a, C: Container<'a>>(&mut self, map: C) {
-        let slots = self.draft.entries.iter().map(|entry| entry.slot);
-        self.shape.slots.clear();
-        // Not what has a base or nulls in it, or one key in two ways.
-        if map.values().count() != self.draft.entries.len() || !self.draft.is_map || self.draft.has_doubles {
-            return;
+    /// Makes room for a document whose keys have their slots.
+    fn widen(&mut self, kind: Kind, base: u128, total: u128) -> Result<(), Error> {
+        let keys = self.names.keys.len();
+        if keys > MAX_KEYS {
+            return Err(Error::TooManyKeys);
         }
-        let Some([entries, keys]) = map.shape() else { return };
-        self.shape.slots.extend(slots);
-        self.shape.entries.clear();
-        self.shape.entries.extend_from_slice(entries);
-        self.shape.keys.clear();
-        self.shape.keys.extend_from_slice(keys);
+        let portion = &mut self.tally.portions[kind as usize];
+        portion.widen(kind, 1, base, total)?;
+        if portion.cells.len() < keys {
+            portion.cells.resize(keys, Cell::default());
+        }
+        self.seen.resize(keys, 0);
+        self.document += 1;
+        Ok(())
     }
 
-    fn commit(&mut self, size: Option<f64>) -> Result<Kind, Unread> {
+    fn commit(&mut self, size: Option<f64>) -> Result<(), Unread> {
         let base = base_of(size, self.draft.base)?;
         let measure = self.draft.measure(base.is_some_and(|base| base > WHOLE_BASE))?;
         let (kind, base, factor) = match (measure, base) {
@@ -249,52 +291,30 @@ impl Collector {
         };
         let mut total = 0_u128;
         for entry in &mut self.draft.entries {
-            let (number, has_fraction) = match entry.number {
-                Number::Whole(number) => (u128::from(number), false),
-                Number::Fixed { value, .. } => (value / ONE, value % ONE != 0),
-                Number::Negative => return Err(Reason::Negative.into()),
-                Number::TooLarge => return Err(Reason::TooLarge.into()),
-                Number::NotANumber => return Err(Reason::NotANumber.into()),
-            };
-            entry.sum = if measure == Measure::Count {
-                if has_fraction {
-                    return Err(Reason::NotANumber.into());
+            entry.sum = match (entry.number, measure) {
+                (Number::Negative, _) => return Err(Reason::Negative.into()),
+                (Number::TooLarge, _) => return Err(Reason::TooLarge.into()),
+                (Number::NotANumber, _) => return Err(Reason::NotANumber.into()),
+                (Number::Whole(number), Measure::Count) => number.into(),
+                (Number::Fixed { value, .. }, Measure::Count) if value % ONE == 0 => value / ONE,
+                (Number::Fixed { .. }, Measure::Count) => return Err(Reason::NotANumber.into()),
+                (Number::Whole(number @ 0..=1), _) => u128::from(number) * SHARE * factor,
+                (Number::Fixed { value, .. }, _) if value <= ONE => {
+                    // In 64 bits, which are divided faster.
+                    u128::from((value as u64 + (ONE / SHARE / 2) as u64) / (ONE / SHARE) as u64) * factor
                 }
-                number
-            } else {
-                if number > 1 || (number == 1 && has_fraction) {
-                    return Err(Reason::ShareAboveOne.into());
-                }
-                let fixed = match entry.number {
-                    Number::Fixed { value, .. } => value,
-                    _ => number * ONE,
-                };
-                (fixed + ONE / SHARE / 2) / (ONE / SHARE) * factor
+                _ => return Err(Reason::ShareAboveOne.into()),
             };
             total = total.checked_add(entry.sum).ok_or(Error::TooLarge)?;
         }
         let base = if kind == Kind::Counts { base_of_counts(total, base) } else { base.unwrap_or(0) };
-        if self.names.keys.len() > MAX_KEYS {
-            return Err(Error::TooManyKeys.into());
-        }
-        let portion = &mut self.tally.portions[kind as usize];
-        portion.widen(kind, 1, base, total)?;
-        portion.cells.resize(self.names.keys.len().max(portion.cells.len()), Cell::default());
-        self.seen.resize(self.names.keys.len(), 0);
-        self.document += 1;
-        self.draft.has_doubles = false;
+        self.widen(kind, base, total)?;
+        let cells = &mut self.tally.portions[kind as usize].cells;
         for entry in &self.draft.entries {
-            let cell = &mut portion.cells[entry.slot as usize];
-            let seen = &mut self.seen[entry.slot as usize];
-            cell.sum += entry.sum;
-            if *seen == self.document {
-                self.draft.has_doubles = true;
-            } else {
-                *seen = self.document;
-                cell.listed += 1;
-            }
+            let slot = entry.slot as usize;
+            add(&mut cells[slot], &mut self.seen[slot], self.document, entry.sum);
         }
-        Ok(kind)
+        Ok(())
     }
 
     /// Adds all that another one has collected.

@@ -12,7 +12,7 @@ use super::{Audience, Cell, Collector, Error, Kind, MAX_KEYS, Reason, Tally, for
 pub enum Malformed {
     /// As a document it would be left out.
     Document(Reason),
-    /// It looks like an audience, but is none.
+    /// It looks like an audience, but none is written like that.
     Audience,
     Error(Error),
 }
@@ -23,7 +23,7 @@ impl std::fmt::Display for Malformed {
             Self::Document(reason) => {
                 write!(out, "not an audience: the distribution cannot be read ({})", reason.name())
             }
-            Self::Audience => write!(out, "not an audience: its fields are not those that an audience is written with"),
+            Self::Audience => write!(out, "not an audience: no audience has such fields or sums"),
             Self::Error(error) => error.fmt(out),
         }
     }
@@ -39,8 +39,8 @@ impl From<Error> for Malformed {
 pub fn from_json<'a, C: Container<'a>>(document: Value<'a, C>) -> Result<Vec<u8>, Malformed> {
     if is_audience(document) {
         let bytes = restore(document).ok_or(Malformed::Audience)?;
-        Audience::decode(&bytes)?;
-        return Ok(bytes);
+        // Sums that cannot be are found where all bytes are checked.
+        return if Audience::decode(&bytes).is_ok() { Ok(bytes) } else { Err(Malformed::Audience) };
     }
     let mut collector = Collector::default();
     collector.push(Some(document), None)?;

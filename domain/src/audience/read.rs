@@ -44,30 +44,24 @@ pub(super) struct Entry {
 }
 
 /// A document that is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Draft {
     pub entries: Vec<Entry>,
     measure: Option<Measure>,
     pub base: Option<Number>,
-    /// The document itself maps keys to numbers.
-    pub is_map: bool,
-    pub has_doubles: bool,
     label: Vec<u8>,
     before: Mark,
+    layout: Layout,
 }
 
-impl Default for Draft {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            measure: None,
-            base: None,
-            is_map: true,
-            has_doubles: false,
-            label: Vec::new(),
-            before: Mark::default(),
-        }
-    }
+/// The keys of a list's last entry, and which of its values are label and number.
+#[derive(Debug, Default)]
+struct Layout {
+    entries: Vec<u8>,
+    keys: Vec<u8>,
+    label: usize,
+    number: usize,
+    measure: Option<Measure>,
 }
 
 /// The fields of a list's entries that are labels, in the order in which several make one key.
@@ -80,8 +74,6 @@ impl Draft {
         self.entries.clear();
         self.measure = None;
         self.base = None;
-        self.is_map = true;
-        self.has_doubles = false;
     }
 
     pub(super) fn read<'a, C: Container<'a>>(
@@ -157,7 +149,6 @@ impl Draft {
         self.clear();
         names.forget(self.before);
         self.base = base;
-        self.is_map = false;
         let (mut content, mut contents) = (None, 0);
         for field in map.fields() {
             match field.ok_or(DAMAGED)? {
@@ -189,12 +180,32 @@ impl Draft {
 
     /// `[{"range": "18-24", "count": 1234}]`, with another label and another measure.
     fn list<'a, C: Container<'a>>(&mut self, list: C, names: &mut Names) -> Result<(), Unread> {
-        self.is_map = false;
         for element in list.values() {
             let Value::Object(entry) = element.ok_or(DAMAGED)? else { return Err(Reason::Shape.into()) };
-            self.entry(entry, names)?;
+            if !self.entry_like_the_last(entry, names)? {
+                self.entry(entry, names)?;
+            }
         }
         Ok(())
+    }
+
+    /// An entry with the keys of the one before; false when it has others, or other things in them.
+    fn entry_like_the_last<'a, C: Container<'a>>(&mut self, entry: C, names: &mut Names) -> Result<bool, Unread> {
+        let (Some(measure), Some([entries, keys])) = (self.layout.measure, entry.shape()) else { return Ok(false) };
+        if self.layout.entries != entries || self.layout.keys != keys {
+            return Ok(false);
+        }
+        let (mut label, mut number) = (None, None);
+        for (place, value) in entry.values().enumerate() {
+            if place == self.layout.label {
+                label = value;
+            } else if place == self.layout.number {
+                number = value;
+            }
+        }
+        let (Some(Value::Text(label)), Some(Value::Number(number))) = (label, number) else { return Ok(false) };
+        self.push(label, number, measure, names)?;
+        Ok(true)
     }
 
     fn entry<'a, C: Container<'a>>(&mut self, entry: C, names: &mut Names) -> Result<(), Unread> {
@@ -208,12 +219,15 @@ impl Draft {
         let mut labels = [None; LABELS.len()];
         let mut best: Option<(usize, Number)> = None;
         let mut has_measure = false;
-        for field in entry.fields() {
+        let (mut label_places, mut number_places) = ((0, 0), (0, 0));
+        for (field_place, field) in entry.fields().enumerate() {
             let (name, value) = field.ok_or(DAMAGED)?;
             if let Some(label) = LABELS.iter().position(|label| *label == name) {
                 labels[label] = Some(value);
+                label_places = (label_places.0 + 1, field_place);
             } else if let Some(place) = MEASURES.iter().position(|(measure, _)| *measure == name) {
                 has_measure = true;
+                number_places = (number_places.0 + 1, field_place);
                 let number = match value {
                     Value::Null => continue,
                     Value::Number(number) if name == b"percentage" => hundredth(number),
@@ -230,6 +244,18 @@ impl Draft {
         let Some((place, number)) = best else {
             return if has_measure { Ok(()) } else { Err(Reason::Shape.into()) };
         };
+        self.layout.measure = None;
+        if let (1, 1, Some([entries, keys])) = (label_places.0, number_places.0, entry.shape())
+            && MEASURES[place].0 != b"percentage"
+        {
+            self.layout.entries.clear();
+            self.layout.entries.extend_from_slice(entries);
+            self.layout.keys.clear();
+            self.layout.keys.extend_from_slice(keys);
+            self.layout.label = label_places.1;
+            self.layout.number = number_places.1;
+            self.layout.measure = Some(MEASURES[place].1);
+        }
         let mut label = std::mem::take(&mut self.label);
         label.clear();
         let mut parts = labels.into_iter().flatten().peekable();
@@ -324,7 +350,6 @@ impl Draft {
 
     /// `Lagos: 30.6%, London, England: 3.6%`, as exports have it.
     fn percentages(&mut self, text: &[u8], names: &mut Names) -> Result<(), Unread> {
-        self.is_map = false;
         let text = str::from_utf8(text).map_err(|_| Reason::Key)?;
         let mut rest = text.trim();
         while !rest.is_empty() {

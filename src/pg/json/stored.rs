@@ -192,16 +192,28 @@ impl<'a> Numeric<'a> {
     #[inline]
     fn number(self) -> Option<document::Number> {
         let parts = self.parts()?;
-        // Nearly all are whole and below 10^16.
-        if !parts.is_negative && !parts.is_special && parts.scale == 0 && (0..4).contains(&parts.weight) {
-            let places = parts.weight as usize + 1;
-            let mut number = 0;
-            for place in 0..places {
-                number =
-                    number * 10_000 + parts.digits.get(place).map_or(0, |digit| u64::from(u16::from_ne_bytes(*digit)));
+        // Nearly all are below 10^16 and have at most 16 decimals.
+        if !parts.is_negative && !parts.is_special && (-4..4).contains(&parts.weight) {
+            let digit = |place: i16| {
+                let digit = parts.digits.get((parts.weight - place) as usize);
+                digit.map_or(0, |digit| u64::from(u16::from_ne_bytes(*digit)))
+            };
+            let mut whole = 0;
+            for place in (0..=parts.weight).rev() {
+                whole = whole * 10_000 + digit(place);
             }
-            if parts.digits.len() <= places {
-                return Some(document::Number::Whole(number));
+            // The last digit is at a place below the point.
+            let decimals = parts.digits.len() as i32 - 1 - i32::from(parts.weight);
+            if decimals <= 0 && parts.scale == 0 {
+                return Some(document::Number::Whole(whole));
+            }
+            if decimals <= 4 {
+                let mut fraction = 0;
+                for place in (-4..=parts.weight.min(-1)).rev() {
+                    fraction = fraction * 10_000 + digit(place);
+                }
+                let value = u128::from(whole) * ONE + u128::from(fraction) * 100;
+                return Some(document::Number::Fixed { value, has_point: parts.scale > 0 });
             }
         }
         Some(parts.number())
