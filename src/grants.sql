@@ -54,6 +54,16 @@ grant execute on function
   analytics.follower_set_recv(internal), analytics.follower_set_from_array(bigint[]), analytics.follower_set_agg(bigint),
   analytics.union_agg(analytics.follower_set), analytics.intersect_agg(analytics.follower_set)
 to authenticated, service_role, anon, @extowner@;
+-- Merged audiences: likewise.
+grant usage on type analytics.audience to authenticated, service_role, anon, analytics_owner, @extowner@;
+grant execute on function
+  analytics.audience_in(cstring), analytics.audience_out(analytics.audience), analytics.audience_recv(internal),
+  analytics.audience_send(analytics.audience), analytics.audience_from_jsonb(jsonb), analytics.audience_to_jsonb(analytics.audience),
+  analytics.audience_share(analytics.audience, text), analytics.audience_base(analytics.audience),
+  analytics.audience_documents(analytics.audience), analytics.audience_top(analytics.audience, integer),
+  analytics.affinity(analytics.audience, analytics.audience, double precision), analytics.audience_merge(jsonb),
+  analytics.audience_merge(jsonb, double precision), analytics.audience_rollup(analytics.audience)
+to authenticated, service_role, anon, @extowner@;
 -- Pure too; called by questions about followers, which run with the caller's rights.
 grant execute on function
   analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]), analytics_private.remap(analytics.follower_set, bigint[], bigint[]),

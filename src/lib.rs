@@ -4,6 +4,7 @@
 //! functions that move rows are in `sql/`, put in place by `analytics.install()`.
 
 mod access;
+mod audience;
 mod audiences;
 mod audit;
 mod billing;
