@@ -189,6 +189,21 @@ select is(pg_temp.state_of(format('select analytics.record_posts(pg_temp.account
   '[{"id": "x", "posted_at": "2026-01-01", "captured_at": "2025-01-01"}]', '[{"id": "x", "posted_at": "2026-01-01", "extra_data": {"a": "\u0000"}}]']) t;
 select is(pg_temp.state_of($$select analytics.record_posts(pg_temp.account(1), null)$$), 'PT400', 'refused: no list');
 
+-- Audiences ------------------------------------------------------------------------------------------------------------
+
+select is(analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 30, "M": 10}, "countries": [{"country": "us", "count": 5}, {"country": "DE", "count": 9}], "age_ranges": {"18-24": 0.25, "25-34": 0.75},
+  "cities": {"data": []}, "active_hours": [{"hour": 14, "activity": 0.85}], "active_days": null}', snapshot_date => '2026-03-09', base => 40, captured_at => '2026-03-10') - 'account_id',
+  '{"recorded": true, "snapshot_date": "2026-03-09"}', 'an audience is stored');
+select is((select to_jsonb(i) - 'workspace_id' - 'social_account_id' from analytics.audience_insights i), '{"audience": "followers", "captured_at": "2026-03-10T00:00:00+00:00", "snapshot_date": "2026-03-09", "base": 40,
+  "age_ranges": [{"range": "25-34", "share": 0.75}, {"range": "18-24", "share": 0.25}], "genders": [{"gender": "female", "count": 30}, {"gender": "male", "count": 10}],
+  "countries": [{"country": "DE", "count": 9}, {"country": "US", "count": 5}], "cities": null, "active_hours": [{"hour": "14", "activity": 0.85}], "active_days": null, "source": "manual"}'::jsonb,
+  'in S4''s form, shares as shares, what is empty as unknown');
+select is(analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 30, "M": 10}, "countries": [{"country": "DE", "count": 9}, {"country": "US", "count": 5}], "age_ranges": {"25-34": 0.75, "18-24": 0.25},
+  "active_hours": [{"hour": 14, "activity": 0.85}]}', snapshot_date => '2026-03-09', base => 40, captured_at => '2026-03-10') ->> 'recorded', 'false', 'the same again is stored once');
+select is(pg_temp.state_of($$select analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 31, "M": 10}}', captured_at => '2026-03-10')$$), 'PT409', 'others for the same moment are a conflict');
+select is(pg_temp.state_of(format('select analytics.record_audience(pg_temp.account(1), %s)', t)), 'PT400', 'refused: ' || t) from unnest(array['null', $$'[]'$$, $$'{'$$, $$'{"colours": {}}'$$, $$'{"genders": 7}'$$,
+  $$'{"genders": {"F": -1}}'$$, $$'{"genders": {"F": 1e400}}'$$, $$'{}', 'fans'$$, $$'{}', base => -1$$, $$'{}', snapshot_date => '2199-01-01'$$, $$repeat('[', 100000)$$]) t;
+
 -- Removed on request ---------------------------------------------------------------------------------------------------
 
 select pg_temp.act_as_superuser();
@@ -231,7 +246,7 @@ select is(pg_temp.state_of($$select pg_temp.put('followers', '2026-03-09', 3, nu
 select is((select count(*) from analytics.metrics_snapshots where social_account_id = pg_temp.account(4)), 2::bigint, 'which keeps its history');
 select analytics.remove_account(pg_temp.account(1), true), analytics.remove_account(pg_temp.account(4), true) \g /dev/null
 select pg_temp.act_as_superuser();
-select is((select count(*) from analytics.metrics_snapshots where workspace_id = :'studio') + (select count(*) from analytics.top_content) + (select count(*) from analytics.post_analytics), 0::bigint, 'unless that is deleted with it');
+select is((select count(*) from analytics.metrics_snapshots where workspace_id = :'studio') + (select count(*) from analytics.top_content) + (select count(*) from analytics.post_analytics) + (select count(*) from analytics.audience_insights), 0::bigint, 'unless that is deleted with it');
 
 select * from finish();
 rollback;
