@@ -256,16 +256,18 @@ begin
   ), tags as (
     select t.profile_id, jsonb_agg(jsonb_build_object('hashtag', t.tag, 'posts', t.posts) order by t.posts desc, t.tag) as top
     from (
-      select p.profile_id, h.tag, count(*) as posts, row_number() over (partition by p.profile_id order by count(*) desc, h.tag) as place
-      from posts p cross join lateral (select distinct u.tag from unnest(p.hashtags) as u (tag)) h
-      group by p.profile_id, h.tag) t
+      select h.profile_id, h.tag, count(*) as posts, row_number() over (partition by h.profile_id order by count(*) desc, h.tag) as place
+      from (select distinct x.profile_id, x.id, u.tag from posts x cross join lateral unnest(x.hashtags) as u (tag)) h
+      group by h.profile_id, h.tag) t
     where t.place <= 10 group by t.profile_id
+  ), mentioned as materialized (
+    select c.id as profile_id, g.post_id, g.mentioned_username from chosen c cross join lateral (
+      select o.post_id, o.mentioned_username from analytics.mentions o where o.profile_id = c.id group by o.post_id, o.mentioned_username) g
   ), named as (
     select t.profile_id, jsonb_agg(jsonb_build_object('username', t.mentioned_username, 'posts', t.posts) order by t.posts desc, t.mentioned_username) as top
     from (
       select p.profile_id, m.mentioned_username, count(*) as posts, row_number() over (partition by p.profile_id order by count(*) desc, m.mentioned_username) as place
-      from posts p cross join lateral (
-        select distinct g.mentioned_username from analytics.mentions g where g.profile_id = p.profile_id and g.post_id = p.id) m
+      from posts p join mentioned m on m.profile_id = p.profile_id and m.post_id = p.id
       group by p.profile_id, m.mentioned_username) t
     where t.place <= 10 group by t.profile_id
   ), captures as (
@@ -290,13 +292,15 @@ begin
     where r.platform = 'instagram' and r.country is null and r.valid_from <= (statement_timestamp() at time zone 'UTC')::date
     order by r.format, r.valid_from desc
   ), valued as (
-    select p.profile_id, count(v.value) as posts, count(*) as posts_seen, count(*) filter (where v.basis = 'views') as from_views, count(*) filter (where v.basis = 'interactions') as from_interactions,
-      avg(v.value * (1 - (r.rate).band)) as low, avg(v.value) as mid, avg(v.value * (1 + (r.rate).band)) as high,
-      count(distinct (r.rate).currency) filter (where v.value is not null) as currencies, min((r.rate).currency) filter (where v.value is not null) as currency,
-      jsonb_agg(distinct jsonb_build_object('format', r.format, 'cpm', (r.rate).cpm, 'currency', (r.rate).currency, 'band', (r.rate).band, 'source', (r.rate).source,
-        'valid_from', (r.rate).valid_from)) filter (where v.value is not null) as rates
-    from posts p left join rates r on r.format = case when p.type in ('video', 'reel') then 'video' when p.type in ('photo', 'carousel') then 'still' end
-      left join lateral analytics_private.media_value(r.rate, p.views, p.interactions, null) v on true
+    select p.profile_id, count((p.v).value) as posts, count(*) as posts_seen, count(*) filter (where (p.v).basis = 'views') as from_views, count(*) filter (where (p.v).basis = 'interactions') as from_interactions,
+      avg((p.v).value * (1 - (p.rate).band)) as low, avg((p.v).value) as mid, avg((p.v).value * (1 + (p.rate).band)) as high,
+      count(distinct (p.rate).currency) filter (where (p.v).value is not null) as currencies, min((p.rate).currency) filter (where (p.v).value is not null) as currency,
+      array_agg(distinct p.format) filter (where (p.v).value is not null) as formats
+    from (
+      select o.profile_id, r.format, r.rate, analytics_private.media_value(r.rate, o.views, o.interactions, null) as v
+      from posts o left join rates r on r.format = case when o.type in ('video', 'reel') then 'video' when o.type in ('photo', 'carousel') then 'still' end
+      -- Once a post, not once a column.
+      offset 0) p
     group by p.profile_id
   ), signals as (
     select c.id as profile_id, s.part, s.value, coalesce(s.sample, 0) as sample
@@ -331,7 +335,9 @@ begin
     jsonb_build_object('from', g.first_at, 'to', g.last_at, 'start', g.first_count, 'end', g.last_count, 'captures', coalesce(g.captures, 0), 'weeks', g.weeks, 'largest_gap_days', g.largest_gap),
     round(e.low, 2), round(e.mid, 2), round(e.high, 2), e.currency,
     jsonb_build_object('kind', 'estimate', 'per', 'post', 'posts', coalesce(v.posts, 0), 'posts_without_value', coalesce(v.posts_seen - v.posts, 0),
-      'from_views', coalesce(v.from_views, 0), 'from_interactions', coalesce(v.from_interactions, 0), 'rates', coalesce(v.rates, '[]')),
+      'from_views', coalesce(v.from_views, 0), 'from_interactions', coalesce(v.from_interactions, 0), 'rates', (
+        select coalesce(jsonb_agg(jsonb_build_object('format', k.format, 'cpm', (k.rate).cpm, 'currency', (k.rate).currency, 'band', (k.rate).band, 'source', (k.rate).source,
+          'valid_from', (k.rate).valid_from) order by k.format), '[]') from rates k where k.format = any (v.formats))),
     case when q.known >= 3 then q.score end,
     jsonb_build_object('kind', 'estimate', 'score', case when q.known >= 3 then q.score end, 'signals_known', q.known, 'signals', q.parts,
       'posts', coalesce(t.posts, 0), 'captures', coalesce(g.captures, 0), 'weights', jsonb_build_object('source', q.source, 'valid_from', q.valid_from)),
