@@ -227,6 +227,14 @@ comment on column analytics.creator_metadata.reasons is 'object: column that is 
 comment on column analytics.creator_metadata.captured_at is 'when the newest of what it was derived from was captured';
 comment on column analytics.creator_metadata.derived_at is 'null: nothing was derived yet, the row is the application''s';
 
+-- Profiles of which something new was stored. Rows are only added, so that an ingest waits for nobody: without a key, and a profile
+-- may be there more than once.
+create table if not exists analytics_private.creators_due (
+  profile_id uuid not null
+);
+alter table analytics_private.creators_due enable row level security;
+comment on table analytics_private.creators_due is 'profiles whose creator_metadata is to be derived again';
+
 create table if not exists analytics.comment_sentiment (
   id uuid not null,
   post_id uuid not null,

@@ -270,6 +270,7 @@ begin
     from analytics_private.recent_engagement(target) as rate (mean)
     where p.id = target;
   end if;
+  insert into analytics_private.creators_due (profile_id) values (target);
   return target;
 end
 $$;

@@ -371,3 +371,163 @@ comment on function analytics_private.derive_creator_metadata(uuid[]) is
 $$derives creator_metadata of these profiles, or of all, in one statement; what the application wrote beside it stays (operators)
 docs/creators.md has the formulas. Profiles that were never captured are passed over. Returns how many were derived.
 Example: select analytics_private.derive_creator_metadata()$$;
+
+-- Definer: the queue is nobody's to read.
+create or replace function analytics_private.derive_due_creators(max_count integer default 1000) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  due uuid[];
+begin
+  with taken as (
+    delete from analytics_private.creators_due d where d.ctid = any (array(
+      select o.ctid from analytics_private.creators_due o limit least(greatest(max_count, 0), 10000) for update skip locked))
+    returning d.profile_id
+  )
+  select array_agg(distinct t.profile_id) into due from taken t;
+  return case when due is null then 0 else analytics_private.derive_creator_metadata(due) end;
+end
+$$;
+comment on function analytics_private.derive_due_creators(integer) is
+  'derives creator_metadata of profiles of which something new was stored; called by the sidecar every few seconds and by maintain(). Returns how many were derived';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Related profiles
+
+-- With the caller's rights: what is said of another profile comes from rows of the open one, or from rows of that profile if the
+-- caller's window on it is open too. So a score tells nothing that he could not look up.
+create or replace function analytics.related_profiles_ranked(username text, page_size integer default 20)
+returns table (
+  related_username text, related_full_name text, place bigint, score double precision, reasons text[], parts jsonb, is_open boolean, followers_count bigint, captured_at timestamptz
+) language plpgsql stable rows 20 set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  target constant uuid := analytics_private.open_profile(related_profiles_ranked.username);
+  size constant integer := analytics_private.check_page_size(related_profiles_ranked.page_size, 100);
+  me record;
+  my_tags text[];
+begin
+  select p.username::text as username, p.former_usernames, p.followers_count into me from analytics.profiles p where p.id = target;
+  my_tags := array(select distinct t.tag from (
+    select x.hashtags from analytics.profile_posts x where x.profile_id = target order by x.posted_at desc, x.id desc limit 100) x, unnest(x.hashtags) as t (tag));
+  return query
+    with suggested as (
+      select r.related_username::text as name, r.related_full_name, r.rank, r.related_followers_count, r.discovered_at, count(*) over () as suggestions
+      from analytics.related_profiles r where r.profile_id = target
+    ), mentioned as (
+      select m.mentioned_username::text as name, count(distinct m.post_id) as posts, max(m.mentioned_at) as last_at from analytics.mentions m where m.profile_id = target group by m.mentioned_username
+    ), written_together as (
+      select lower(e.author ->> 'username') as name, count(distinct x.id) as posts, max(x.captured_at) as captured_at
+      from analytics.profile_posts x cross join lateral jsonb_array_elements(case when jsonb_typeof(x.coauthor_producers) = 'array' then x.coauthor_producers end) as e (author)
+      where x.profile_id = target and e.author ->> 'username' is not null group by 1
+    ), candidates as (
+      select n.name from (select s.name from suggested s union select m.name from mentioned m union select w.name from written_together w) n
+      where n.name is distinct from me.username and n.name <> all (me.former_usernames)
+    ), known as materialized (
+      -- Only what row-level security shows: profiles with an open window of the caller.
+      select c.name, p.id, p.full_name, p.followers_count, greatest(p.captured_at, p.posts_captured_at) as captured_at from candidates c join analytics.profiles p on p.username = c.name
+    ), seen as materialized (
+      select k.*,
+        (select count(distinct m.post_id) from analytics.mentions m where m.profile_id = k.id and m.mentioned_username = me.username) as mentions_back,
+        array(select distinct t.tag from (select x.hashtags from analytics.profile_posts x where x.profile_id = k.id order by x.posted_at desc, x.id desc limit 100) x, unnest(x.hashtags) as t (tag)) as tags
+      from known k
+    ), facts as (
+      select c.name, coalesce(k.full_name, s.related_full_name) as full_name, s.rank, s.suggestions, coalesce(m.posts, 0) as mentioned, coalesce(w.posts, 0) as together, k.id is not null as is_open,
+        k.mentions_back, coalesce(k.followers_count, s.related_followers_count) as followers,
+        cardinality(array(select t from unnest(k.tags) t where t = any (my_tags))) as shared, cardinality(k.tags) as theirs,
+        greatest(s.discovered_at, m.last_at, w.captured_at, k.captured_at) as captured_at
+      from candidates c left join suggested s on s.name = c.name left join mentioned m on m.name = c.name left join written_together w on w.name = c.name left join seen k on k.name = c.name
+    ), measured as (
+      select f.*, v.part, v.value, v.sample, v.reason
+      from facts f cross join lateral (values
+        ('suggested', coalesce((f.suggestions - f.rank + 1) / f.suggestions::double precision, 0), 1, case when f.rank is not null then format('suggested by Instagram at rank %s of %s', f.rank, f.suggestions) end),
+        ('coauthor', f.together, 1, case when f.together > 0 then format('wrote %s of the stored posts together', f.together) end),
+        ('mentioned', f.mentioned, 1, case when f.mentioned > 0 then format('mentioned in %s of the stored posts', f.mentioned) end),
+        ('mentions_back', f.mentions_back, 1, case when f.mentions_back > 0 then format('mentions this profile in %s of its stored posts', f.mentions_back) end),
+        ('shared_hashtags', case when f.is_open then f.shared / nullif(f.theirs + cardinality(my_tags) - f.shared, 0)::double precision end, f.theirs,
+          case when f.shared > 0 then format('shares %s of %s hashtags', f.shared, f.theirs + cardinality(my_tags) - f.shared) end),
+        ('similar_size', abs(log((nullif(f.followers, 0))::double precision / nullif(me.followers_count, 0))), 1,
+          case when abs(log(nullif(f.followers, 0)::double precision / nullif(me.followers_count, 0))) < 0.3 then format('of similar size: %s and %s followers', f.followers, me.followers_count) end)
+        ) as v (part, value, sample, reason)
+    ), scored as (
+      select m.*, w.weight, case when m.sample >= w.minimum_sample then least(1, greatest(0, (m.value - w.zero_at) / (w.full_at - w.zero_at))) end as part_score
+      from measured m join analytics.score_weights w on w.score = 'related_profiles' and w.part = m.part
+    ), ranked as (
+      select s.name, s.full_name, coalesce(sum(s.weight * s.part_score) / nullif(sum(s.weight), 0), 0) as total,
+        array_agg(s.reason order by s.weight * s.part_score desc nulls last, s.part) filter (where s.reason is not null) as reasons,
+        jsonb_object_agg(s.part, jsonb_build_object('value', s.value, 'score', s.part_score, 'weight', s.weight,
+          'reason', case when s.part_score is null then case when s.is_open or s.part = 'similar_size' then 'not known' else 'its window is not open' end end)) as parts,
+        s.is_open, s.followers, s.captured_at
+      from scored s group by s.name, s.full_name, s.is_open, s.followers, s.captured_at
+    )
+    select r.name, r.full_name::text, row_number() over (order by r.total desc, r.name), r.total, coalesce(r.reasons, '{}'), r.parts, r.is_open, r.followers, r.captured_at
+    from ranked r order by r.total desc, r.name limit size;
+end
+$$;
+comment on function analytics.related_profiles_ranked(text, integer) is
+$$profiles that stand near an unlocked one, best first, each with the reasons in words
+Candidates: whom Instagram suggests beside it, whom its stored posts mention or tag, who wrote posts with it. page_size: 1 to 100. Parts and weights are rows of score_weights: suggested, coauthor, mentioned, mentions_back, shared_hashtags, similar_size; score = sum of weight x part / sum of all weights, 0 to 1; a part that is unknown counts nothing. What the candidate's own posts say (mentions_back, shared_hashtags) is used only while the caller's window on it is open.
+Returns rows of related_username, related_full_name, place, score, reasons, parts ({part: {value, score, weight, reason}}), is_open, followers_count (null: unknown), captured_at (of the newest it rests on). Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked).
+Example: select related_username, reasons from analytics.related_profiles_ranked('natgeo')$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Sentiment
+
+create or replace view analytics.post_sentiment with (security_invoker = true) as
+  select s.profile_id, s.post_id, p.shortcode, p.posted_at, s.compound_score, s.positive_score, s.negative_score, s.neutral_score, s.overall_sentiment, s.comments_analyzed, p.comments_count,
+    s.analysis_timestamp as analyzed_at, p.captured_at
+  from analytics.comment_sentiment s join analytics.profile_posts p on p.id = s.post_id;
+comment on view analytics.post_sentiment is 'sentiment of the comments of each post, with how many of them were seen (comments_analyzed) and how many there were at its capture (comments_count)';
+
+create or replace function analytics.profile_sentiment(username text, since timestamptz default null, until timestamptz default null) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  target constant uuid := analytics_private.open_profile(profile_sentiment.username);
+  first constant timestamptz := coalesce(profile_sentiment.since, '-infinity');
+  last constant timestamptz := coalesce(profile_sentiment.until, 'infinity');
+begin
+  if first >= last then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'since and until are two times, the earlier one first', null, '{"field": "since"}');
+  end if;
+  return (
+    select jsonb_build_object('since', profile_sentiment.since, 'until', profile_sentiment.until,
+      'compound_score', r.compound, 'positive_score', r.positive, 'negative_score', r.negative, 'neutral_score', r.neutral,
+      'overall_sentiment', case when r.compound is not null then analytics.sentiment_label(r.compound) end,
+      'comments_analyzed', r.comments, 'comments_counted', r.counted, 'posts_analyzed', r.analyzed, 'posts_stored', r.stored,
+      'positive_posts', r.positive_posts, 'neutral_posts', r.neutral_posts, 'negative_posts', r.negative_posts,
+      'first_posted_at', r.first_posted_at, 'last_posted_at', r.last_posted_at, 'analyzed_at', r.analyzed_at, 'captured_at', r.captured_at,
+      'reason', case when r.stored = 0 then 'no post of this time is known' when r.compound is null then 'no comment of these posts was seen' end)
+    from (
+      select count(*) as stored, count(s.post_id) filter (where s.comments_analyzed > 0) as analyzed, coalesce(sum(s.comments_analyzed), 0) as comments, sum(p.comments_count) as counted,
+        sum(s.compound_score * s.comments_analyzed) / nullif(sum(s.comments_analyzed) filter (where s.compound_score is not null), 0) as compound,
+        sum(s.positive_score * s.comments_analyzed) / nullif(sum(s.comments_analyzed) filter (where s.positive_score is not null), 0) as positive,
+        sum(s.negative_score * s.comments_analyzed) / nullif(sum(s.comments_analyzed) filter (where s.negative_score is not null), 0) as negative,
+        sum(s.neutral_score * s.comments_analyzed) / nullif(sum(s.comments_analyzed) filter (where s.neutral_score is not null), 0) as neutral,
+        count(*) filter (where s.overall_sentiment = 'positive') as positive_posts, count(*) filter (where s.overall_sentiment = 'neutral') as neutral_posts,
+        count(*) filter (where s.overall_sentiment = 'negative') as negative_posts,
+        min(p.posted_at) filter (where s.comments_analyzed > 0) as first_posted_at, max(p.posted_at) filter (where s.comments_analyzed > 0) as last_posted_at,
+        max(s.analysis_timestamp) as analyzed_at, max(p.captured_at) as captured_at
+      from analytics.profile_posts p left join analytics.comment_sentiment s on s.post_id = p.id and s.profile_id = p.profile_id
+      where p.profile_id = target and p.posted_at >= first and p.posted_at < last) r);
+end
+$$;
+comment on function analytics.profile_sentiment(text, timestamptz, timestamptz) is
+$$how the comments below an unlocked profile's posts sound, and on how many of them that rests
+since, until: when the posts were published, [since, until); default all stored posts. Every comment weighs the same. post_sentiment has the posts one by one.
+Returns {compound_score (-1 to 1), positive_score, negative_score, neutral_score (0 to 1), overall_sentiment, comments_analyzed (seen), comments_counted (what the posts showed at their capture), posts_analyzed, posts_stored, positive_posts, neutral_posts, negative_posts, first_posted_at, last_posted_at, analyzed_at, captured_at, reason}; scores are null with the reason when no comment was seen. VADER knows English; other languages lean to neutral. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked).
+Example: select analytics.profile_sentiment('natgeo') ->> 'comments_analyzed'$$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Formulas
+
+insert into analytics.number_formulas (number, unit, formula, denominator, tables, source, note) values
+  ('creator_metadata.posts_per_week', 'posts a week', '(posts - 1) / weeks from the first to the last', 'weeks between the first and the last post', '{profile_posts}', 'ours', 'of the newest 100 stored posts; pinned posts from before the others are left out; at least three posts'),
+  ('creator_metadata.median_gap_days', 'days', 'median time between a post and the next', null, '{profile_posts}', 'ours', 'posts that were never captured make gaps longer'),
+  ('creator_metadata.posting_consistency', '0 to 1', '1 - standard deviation / mean of the gaps, 0 at least', 'mean gap', '{profile_posts}', 'ours', 'sample standard deviation; at least five gaps'),
+  ('creator_metadata.engagement_by_type', 'percent', 'mean and median of the posts'' rates by followers; ratio_of_sums = sum(likes + comments) / sum(followers at capture) * 100', 'followers at the capture of each post', '{profile_posts,profile_history}', 'HypeAuditor, help.hypeauditor.com/en/articles/2771955', 'posts with hidden likes have no rate and are counted in posts only'),
+  ('creator_metadata.weekly_growth_rate', 'percent a week', '((end / start) ^ (1 / weeks) - 1) * 100', 'followers at the first capture', '{profile_history}', 'academy.fanpagekarma.com/en/instagram-metrics', 'captures of 90 days up to the newest, a week apart at least; follower_growth has the largest gap'),
+  ('creator_metadata.media_value_mid', 'currency units a post', 'mean over posts: video views * CPM / 1000; else (likes + comments) * 8.7 * CPM / 1000', 'posts that show the counts', '{profile_posts,media_value_rates}', 'mightyscout.com/blog/earned-media-value-rebuilt', 'estimate; shares are not public; low and high: 15 % off, help.keepface.com/shared/concepts/emv-detail'),
+  ('creator_metadata.audience_quality_score', '0 to 1', 'sum(weight * signal) / sum(weight) over the known signals', 'weights of the known signals', '{profile_posts,profile_history,score_weights,size_tiers}', 'ours', 'estimate; null below three signals; says nothing about any one person'),
+  ('related_profiles_ranked.score', '0 to 1', 'sum(weight * part) / sum(weight), unknown parts counting nothing', 'all weights', '{related_profiles,mentions,profile_posts,score_weights}', 'ours', null),
+  ('profile_sentiment.compound_score', '-1 to 1', 'sum(mean of a post * its comments) / sum(comments)', 'comments seen', '{comment_sentiment}', 'VADER, Hutto and Gilbert 2014', 'positive from 0.05, negative to -0.05')
+on conflict (number) do update set unit = excluded.unit, formula = excluded.formula, denominator = excluded.denominator, tables = excluded.tables,
+  source = excluded.source, note = excluded.note;
