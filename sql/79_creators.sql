@@ -161,7 +161,7 @@ create table if not exists analytics.size_tiers (
 );
 alter table analytics.size_tiers enable row level security;
 comment on table analytics.size_tiers is 'tiers of accounts by followers [followers_from, followers_to) and how engagement spreads in them';
-comment on column analytics.size_tiers.rates is 'percent by followers: quantiles 0, 5, … 100 % of the accounts of the tier whose rate is known; null below 30 of them';
+comment on column analytics.size_tiers.rates is 'percent by followers: quantiles 5, 10, … 95 % of the accounts of the tier whose rate is known; null below 30 of them';
 
 drop policy if exists "everyone who is signed in reads the tiers" on analytics.size_tiers;
 create policy "everyone who is signed in reads the tiers" on analytics.size_tiers for select to authenticated
@@ -179,7 +179,7 @@ declare
 begin
   with seen as (
     select t.tier, count(p.id) as profiles,
-      percentile_cont(array[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1]) within group (order by p.engagement_rate_by_followers) as rates
+      percentile_cont(array[0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]) within group (order by p.engagement_rate_by_followers) as rates
     from analytics.size_tiers t left join analytics.profiles p
       on p.followers_count >= t.followers_from and (t.followers_to is null or p.followers_count < t.followers_to) and p.engagement_rate_by_followers is not null
     group by t.tier
@@ -309,7 +309,7 @@ begin
         select z.profiles, z.rates from analytics.size_tiers z
         where c.followers_count >= z.followers_from and (z.followers_to is null or c.followers_count < z.followers_to) limit 1) z on true
       cross join lateral (values
-        ('engagement_for_size', (width_bucket(c.engagement_rate_by_followers, z.rates) - 1) / 20.0::double precision, z.profiles),
+        ('engagement_for_size', width_bucket(c.engagement_rate_by_followers, z.rates) / 20.0::double precision, z.profiles),
         ('comments_per_like', t.comments_per_like, t.with_both),
         ('following_per_follower', c.following_count / nullif(c.followers_count, 0)::double precision, num_nonnulls(c.following_count + c.followers_count)::bigint),
         ('growth_spike', greatest(g.spike, 0), g.pairs),

@@ -195,3 +195,10 @@ to authenticated, service_role, anon;
 grant execute on function analytics_private.media_value(analytics.media_value_rates, bigint, bigint, bigint) to authenticated, service_role, @installer@;
 grant execute on function analytics_private.derive_creator_metadata(uuid[]), analytics_private.refresh_size_tiers() to analytics_sidecar, service_role, @installer@;
 grant execute on function analytics_private.derive_due_creators(integer) to analytics_sidecar, service_role, @installer@;
+
+-- Content, with the caller's rights.
+grant execute on function
+  analytics.best_posting_times(uuid, text, timestamptz, timestamptz, text, integer), analytics.content_mix(uuid, timestamptz, timestamptz),
+  analytics.hashtag_performance(uuid, timestamptz, timestamptz, integer, text, integer), analytics.posting_cadence(uuid, timestamptz, timestamptz, text)
+to authenticated, service_role, anon;
+grant execute on function analytics_private.content_settings(), analytics_private.content_period(timestamptz, timestamptz) to authenticated, service_role, @installer@;
