@@ -181,12 +181,12 @@ begin
     )
     select count(*), case when count(l.gap) >= 2 then 7 * count(l.gap) / nullif(sum(l.gap), 0) end,
       percentile_cont(0.5) within group (order by l.gap), max(l.gap), (array_agg(l.previous_at order by l.gap desc nulls last, l.previous_at) filter (where l.gap is not null))[1],
-      case when count(l.gap) >= 5 then greatest(0, 1 - stddev_samp(l.gap) / nullif(avg(l.gap), 0)) end,
+      case when count(l.gap) >= 5 and avg(l.gap) > 0 then greatest(0, 1 - stddev_samp(l.gap) / avg(l.gap)) end,
       array[count(*) filter (where extract(isodow from l.local_time) = 1), count(*) filter (where extract(isodow from l.local_time) = 2), count(*) filter (where extract(isodow from l.local_time) = 3),
         count(*) filter (where extract(isodow from l.local_time) = 4), count(*) filter (where extract(isodow from l.local_time) = 5), count(*) filter (where extract(isodow from l.local_time) = 6),
         count(*) filter (where extract(isodow from l.local_time) = 7)],
       count(distinct l.local_time::date), min(l.posted_at), max(l.posted_at), max(l.captured_at),
-      case when count(*) = 0 then 'no post of this time is known' when count(l.gap) < 2 then 'fewer than three posts are known' when count(l.gap) < 5 then 'consistency needs six posts' end
+      case when count(*) = 0 then 'no post of this time is known' when count(l.gap) < 2 then 'fewer than three posts are known' when count(l.gap) < 5 then 'consistency needs six posts' when sum(l.gap) = 0 then 'all posts are of one moment' end
     from line l;
 end
 $$;

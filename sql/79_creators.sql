@@ -312,7 +312,7 @@ begin
         ('engagement_for_size', width_bucket(c.engagement_rate_by_followers, z.rates) / 20.0::double precision, z.profiles),
         ('comments_per_like', t.comments_per_like, t.with_both),
         ('following_per_follower', c.following_count / nullif(c.followers_count, 0)::double precision, num_nonnulls(c.following_count + c.followers_count)::bigint),
-        ('growth_spike', greatest(g.spike, 0), g.pairs),
+        ('growth_spike', g.spike, g.pairs),
         ('likes_variation', t.likes_variation, t.with_likes)) as s (part, value, sample)
   ), quality as (
     select j.profile_id, count(j.score) as known, sum(j.weight * j.score) / nullif(sum(j.weight) filter (where j.score is not null), 0) as score,
@@ -321,7 +321,7 @@ begin
       max(j.valid_from) as valid_from, string_agg(distinct j.source, ', ') as source
     from (
       select s.profile_id, s.part, s.value, s.sample, w.weight, w.unit, w.minimum_sample, w.valid_from, w.source,
-        case when s.sample >= w.minimum_sample then least(1, greatest(0, (s.value - w.zero_at) / (w.full_at - w.zero_at))) end as score
+        case when s.sample >= w.minimum_sample and s.value is not null then least(1, greatest(0, (s.value - w.zero_at) / (w.full_at - w.zero_at))) end as score
       from signals s join analytics.score_weights w on w.score = 'audience_quality' and w.part = s.part) j
     group by j.profile_id
   )
@@ -329,7 +329,7 @@ begin
     engagement_by_type, top_hashtags, top_mentions, weekly_growth_rate, follower_growth, media_value_low, media_value_mid, media_value_high, media_value_currency, media_value,
     audience_quality_score, audience_quality, reasons, captured_at, derived_at, last_updated)
   select c.id, coalesce(t.posts, 0), t.first_posted_at, t.last_posted_at,
-    case when r.gaps >= 2 then r.gaps / nullif(r.weeks, 0) end, r.median_gap, coalesce(r.gaps, 0), case when r.gaps >= 5 then greatest(0, 1 - r.variation) end,
+    case when r.gaps >= 2 then r.gaps / nullif(r.weeks, 0) end, r.median_gap, coalesce(r.gaps, 0), case when r.gaps >= 5 and r.variation is not null then greatest(0, 1 - r.variation) end,
     y.by_type, case when t.posts > 0 then coalesce(h.top, '[]') end, case when t.posts > 0 then coalesce(n.top, '[]') end,
     case when g.weeks >= 1 and g.first_count > 0 then 100 * (power(g.last_count / g.first_count::double precision, 1 / g.weeks) - 1) end,
     jsonb_build_object('from', g.first_at, 'to', g.last_at, 'start', g.first_count, 'end', g.last_count, 'captures', coalesce(g.captures, 0), 'weeks', g.weeks, 'largest_gap_days', g.largest_gap),
@@ -449,7 +449,7 @@ begin
           case when abs(log(nullif(f.followers, 0)::double precision / nullif(me.followers_count, 0))) < 0.3 then format('of similar size: %s and %s followers', f.followers, me.followers_count) end)
         ) as v (part, value, sample, reason)
     ), scored as (
-      select m.*, w.weight, case when m.sample >= w.minimum_sample then least(1, greatest(0, (m.value - w.zero_at) / (w.full_at - w.zero_at))) end as part_score
+      select m.*, w.weight, case when m.sample >= w.minimum_sample and m.value is not null then least(1, greatest(0, (m.value - w.zero_at) / (w.full_at - w.zero_at))) end as part_score
       from measured m join analytics.score_weights w on w.score = 'related_profiles' and w.part = m.part
     ), ranked as (
       select s.name, s.full_name, coalesce(sum(s.weight * s.part_score) / nullif(sum(s.weight), 0), 0) as total,
