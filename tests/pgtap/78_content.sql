@@ -94,7 +94,7 @@ select results_eq(format('select posts, posts_per_week, consistency, reason from
 select is((select round(consistency::numeric, 6) || ' ' || posts || ' ' || posts_by_weekday::text from analytics.posting_cadence(:'bakes', '2026-01-01', '2026-01-20')),
   -- Gaps of 32.5, 18, 117.5, 32.5 and 135.5 hours.
   (select round((1 - stddev_samp(h) / avg(h))::numeric, 6) from unnest(array[32.5, 18, 117.5, 32.5, 135.5]) h) || ' 6 {3,2,1,0,0,0,0}', 'consistency is 1 - standard deviation / mean of the gaps');
-select is((select posts || ' ' || posts_per_week is not null || ' ' || reason from analytics.posting_cadence(:'bakes', '2026-01-01', '2026-01-15')), '5 true consistency needs six posts', 'five posts are too few for a consistency');
+select is((select posts || ' ' || (posts_per_week is not null) || ' ' || reason from analytics.posting_cadence(:'bakes', '2026-01-01', '2026-01-15')), '5 true consistency needs six posts', 'five posts are too few for a consistency');
 select is((select posts_per_week from analytics.posting_cadence(:'bakes', '2026-01-05', '2026-01-07')), null, 'two for a number a week');
 select is((select posts_by_weekday from analytics.posting_cadence(:'bakes', '2026-01-01', '2026-01-20', 'Pacific/Kiritimati')), '{3,0,2,1,0,0,0}'::bigint[], 'weekdays are those of the zone');
 
