@@ -270,7 +270,9 @@ begin
     from analytics_private.recent_engagement(target) as rate (mean)
     where p.id = target;
   end if;
-  insert into analytics_private.creators_due (profile_id) values (target);
+  if is_new then
+    insert into analytics_private.creators_due (profile_id) values (target);
+  end if;
   return target;
 end
 $$;

@@ -10,6 +10,7 @@ on conflict (name) do nothing;
 create or replace function analytics_private.content_settings(out prior_posts integer, out minimum_posts integer)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform analytics_private.require_user();
   prior_posts := analytics_private.setting_integer('content_prior_posts');
   minimum_posts := analytics_private.setting_integer('content_minimum_posts');
 end
@@ -75,7 +76,7 @@ $$how an account's posts did by weekday and hour of publishing, small numbers dr
 timezone: whose clock; daylight saving is followed, so that an hour is the hour people saw. since, until: when the posts were published, [since, until); default the last 16 weeks. by: the rate's denominator, reach, followers or views. prior_posts (k): how many posts of the account's mean each hour is mixed with; default the setting content_prior_posts, 5.
 Returns 168 rows, weekday 1 (Monday) to 7 and hour 0 to 23: posts (n, of known rate), mean_rate (percent), score = (n x mean_rate + k x mean_of_all) / (n + k) in percent, place (1 is best), mean_of_all, posts_of_all, prior (k), last_captured_at. score is null, with the reason, where no post is known and everywhere when fewer than 10 posts (setting content_minimum_posts) have a known rate.
 What did well is not what made it do well. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
-Example: select weekday, hour, posts, score from analytics.best_posting_times('0195c3a0-0000-7000-8000-0000000000c0', 'Europe/Berlin') where place <= 3$$;
+Example: select count(*) = 168 from analytics.best_posting_times('0195c3a0-0000-7000-8000-0000000000c0', 'Europe/Berlin')$$;
 
 create or replace function analytics.content_mix(account_id uuid, since timestamptz default null, until timestamptz default null)
 returns table (
@@ -105,7 +106,7 @@ $$what an account publishes and how each kind does
 since, until: when the posts were published, [since, until); default the last 16 weeks.
 Returns a row a kind (photo, video, carousel, reel, story, text, link, unknown): posts, share (0 to 1), and by reach in percent ratio_of_sums (each person reached weighs alike) and mean_of_ratios (each post weighs alike), both over posts_with_rate; median_reach over posts_with_reach; first_posted_at, last_posted_at, last_captured_at, and the reason when there is no rate. No rows: no posts.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
-Example: select media_type, posts, mean_of_ratios from analytics.content_mix('0195c3a0-0000-7000-8000-0000000000c0')$$;
+Example: select count(*) from analytics.content_mix('0195c3a0-0000-7000-8000-0000000000c0')$$;
 
 create or replace function analytics.hashtag_performance(
   account_id uuid, since timestamptz default null, until timestamptz default null, minimum_posts integer default 3, by text default 'reach', prior_posts integer default null
@@ -158,7 +159,7 @@ $$how an account's posts with a hashtag did beside those without it
 since, until: when the posts were published, [since, until); default the last 16 weeks. minimum_posts: tags on fewer posts of known rate are left out. by: the rate's denominator, reach, followers or views. prior_posts (k): default the setting content_prior_posts, 5.
 Returns a row a hashtag, highest lift first: posts (n, with it), mean_rate (percent), posts_without, mean_rate_without, lift = (mean_rate / mean_rate_without - 1) x n / (n + k) in percent (few posts are drawn towards 0), prior (k), last_captured_at, and the reason when lift is null (fewer than 10 posts of known rate, no post without it).
 This is an observation, not an effect: posts with a hashtag differ in more than the hashtag. Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
-Example: select hashtag, posts, posts_without, lift from analytics.hashtag_performance('0195c3a0-0000-7000-8000-0000000000c0')$$;
+Example: select count(*) from analytics.hashtag_performance('0195c3a0-0000-7000-8000-0000000000c0')$$;
 
 create or replace function analytics.posting_cadence(account_id uuid, since timestamptz default null, until timestamptz default null, timezone text default 'UTC')
 returns table (
@@ -195,7 +196,7 @@ $$in what rhythm an account publishes
 since, until: [since, until); default the last 16 weeks. timezone: whose days; gaps are real time.
 Returns one row: posts, posts_per_week = (posts - 1) / weeks from the first to the last post, median_gap_days, longest_gap_days and longest_gap_from, consistency = 1 - standard deviation / mean of the gaps (0 at least; 1 is a clock; null below six posts), posts_by_weekday (Monday first), days_with_posts, first_posted_at, last_posted_at, last_captured_at, and the reason where something is null. Posts that were never captured make gaps longer.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
-Example: select posts_per_week, consistency from analytics.posting_cadence('0195c3a0-0000-7000-8000-0000000000c0')$$;
+Example: select posts from analytics.posting_cadence('0195c3a0-0000-7000-8000-0000000000c0')$$;
 
 insert into analytics.number_formulas (number, unit, formula, denominator, tables, source, note) values
   ('best_posting_times.mean_rate', 'percent', 'mean of the rates of the posts published at that weekday and hour', 'as asked for: reach, followers or views of each post', '{top_content}', null, 'local time of the zone asked for'),

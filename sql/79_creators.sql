@@ -377,18 +377,22 @@ create or replace function analytics_private.derive_due_creators(max_count integ
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   due uuid[];
+  n bigint;
 begin
   with taken as (
     delete from analytics_private.creators_due d where d.ctid = any (array(
       select o.ctid from analytics_private.creators_due o limit least(greatest(max_count, 0), 10000) for update skip locked))
     returning d.profile_id
   )
-  select array_agg(distinct t.profile_id) into due from taken t;
-  return case when due is null then 0 else analytics_private.derive_creator_metadata(due) end;
+  select array_agg(distinct t.profile_id), count(*) into due, n from taken t;
+  if due is not null then
+    perform analytics_private.derive_creator_metadata(due);
+  end if;
+  return n;
 end
 $$;
 comment on function analytics_private.derive_due_creators(integer) is
-  'derives creator_metadata of profiles of which something new was stored; called by the sidecar every few seconds and by maintain(). Returns how many were derived';
+  'derives creator_metadata of profiles of which something new was stored; called by the sidecar every few seconds and by maintain(). Returns how many entries of the list it took: as many as it may mean that there are more';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Related profiles
@@ -467,7 +471,7 @@ comment on function analytics.related_profiles_ranked(text, integer) is
 $$profiles that stand near an unlocked one, best first, each with the reasons in words
 Candidates: whom Instagram suggests beside it, whom its stored posts mention or tag, who wrote posts with it. page_size: 1 to 100. Parts and weights are rows of score_weights: suggested, coauthor, mentioned, mentions_back, shared_hashtags, similar_size; score = sum of weight x part / sum of all weights, 0 to 1; a part that is unknown counts nothing. What the candidate's own posts say (mentions_back, shared_hashtags) is used only while the caller's window on it is open.
 Returns rows of related_username, related_full_name, place, score, reasons, parts ({part: {value, score, weight, reason}}), is_open, followers_count (null: unknown), captured_at (of the newest it rests on). Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (not unlocked).
-Example: select related_username, reasons from analytics.related_profiles_ranked('natgeo')$$;
+Example: select count(*) from analytics.related_profiles_ranked('natgeo')$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Sentiment

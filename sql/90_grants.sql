@@ -193,7 +193,7 @@ grant execute on function
   analytics.profile_sentiment(text, timestamptz, timestamptz)
 to authenticated, service_role, anon;
 grant execute on function analytics_private.media_value(analytics.media_value_rates, bigint, bigint, bigint) to authenticated, service_role, @installer@;
-grant execute on function analytics_private.derive_creator_metadata(uuid[]), analytics_private.refresh_size_tiers() to analytics_sidecar, service_role, @installer@;
+grant execute on function analytics_private.derive_creator_metadata(uuid[]), analytics_private.refresh_size_tiers() to service_role, @installer@;
 grant execute on function analytics_private.derive_due_creators(integer) to analytics_sidecar, service_role, @installer@;
 
 -- Content, with the caller's rights.
