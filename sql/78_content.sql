@@ -91,7 +91,7 @@ begin
   select * into period from analytics_private.content_period(content_mix.since, content_mix.until);
   return query
     select coalesce(t.media_type, 'unknown')::text, count(*), count(*) / (sum(count(*)) over ())::double precision, count(t.engagement_rate),
-      100 * (sum(t.likes_count + t.comments_count + t.shares_count + t.saves_count) filter (where t.engagement_rate is not null))::double precision
+      100 * (sum(t.likes_count::numeric + t.comments_count + t.shares_count + t.saves_count) filter (where t.engagement_rate is not null))::double precision
         / nullif(sum(t.reach) filter (where t.engagement_rate is not null), 0)::double precision,
       avg(t.engagement_rate), count(t.reach), percentile_cont(0.5) within group (order by t.reach), min(t.posted_at), max(t.posted_at), max(t.captured_at),
       case when count(t.engagement_rate) = 0 then 'no post of this kind shows all its counts and its reach' end

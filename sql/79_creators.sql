@@ -215,7 +215,9 @@ begin
         when x.media_type = 'GraphVideo' or x.is_video then 'video'
         when x.media_type = 'GraphImage' or not x.is_video then 'photo'
         else 'unknown' end as type,
-      coalesce(x.video_view_count, x.video_play_count) as views, x.likes_count + x.comments_count as interactions,
+      coalesce(x.video_view_count, x.video_play_count) as views,
+      -- Counts are whatever a capture said, up to the largest: one absurd post must not keep the others from being derived.
+      least(x.likes_count::numeric + x.comments_count, 9223372036854775807)::bigint as interactions,
       -- What is pinned stands above the page, however old it is.
       x.is_pinned is not true or x.posted_at >= min(x.posted_at) filter (where x.is_pinned is not true) over (partition by c.id) as in_rhythm
     from chosen c cross join lateral (
@@ -273,7 +275,7 @@ begin
   ), captures as (
     select s.profile_id, count(*) as captures, count(s.previous_count) as pairs, min(s.captured_at) as first_at, max(s.captured_at) as last_at,
       (array_agg(s.followers_count order by s.captured_at))[1] as first_count, (array_agg(s.followers_count order by s.captured_at desc))[1] as last_count,
-      max(s.days) as largest_gap, max(100 * (s.followers_count - s.previous_count) / nullif(s.previous_count, 0)::double precision / greatest(s.days, 1)) as spike
+      max(s.days) as largest_gap, max(100.0::double precision * (s.followers_count - s.previous_count) / nullif(s.previous_count, 0) / greatest(s.days, 1)) as spike
     from (
       select h.profile_id, h.captured_at, h.followers_count, lag(h.followers_count) over of_profile as previous_count,
         (extract(epoch from h.captured_at - lag(h.captured_at) over of_profile) / 86400)::double precision as days
@@ -311,7 +313,7 @@ begin
       cross join lateral (values
         ('engagement_for_size', width_bucket(c.engagement_rate_by_followers, z.rates) / 20.0::double precision, z.profiles),
         ('comments_per_like', t.comments_per_like, t.with_both),
-        ('following_per_follower', c.following_count / nullif(c.followers_count, 0)::double precision, num_nonnulls(c.following_count + c.followers_count)::bigint),
+        ('following_per_follower', c.following_count / nullif(c.followers_count, 0)::double precision, (num_nonnulls(c.following_count, c.followers_count) = 2)::integer::bigint),
         ('growth_spike', g.spike, g.pairs),
         ('likes_variation', t.likes_variation, t.with_likes)) as s (part, value, sample)
   ), quality as (

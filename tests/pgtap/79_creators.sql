@@ -122,6 +122,13 @@ select lives_ok(format('select analytics_private.derive_creator_metadata(array[%
 select is((select count(*) from jsonb_each((m).audience_quality -> 'signals') s where s.value -> 'score' <> 'null'), 0::bigint, 'undefined signals are unknown, not 0') from pg_temp.derived(:'nobody') m;
 select is((m).reasons ->> 'weekly_growth_rate', 'there were no followers at the start', 'nor does growth begin at nothing') from pg_temp.derived(:'nobody') m;
 
+-- Absurd counts.
+select pg_temp.creator('absurd', 9223372036854775807, 9223372036854775807) as absurd \gset
+select pg_temp.put_post(:'absurd', n, timestamptz '2026-04-01' + n * interval '1 day', 9223372036854775807, 9223372036854775807, '{"views": 9223372036854775807}') from generate_series(1, 8) n \g /dev/null
+insert into analytics.profile_history (profile_id, captured_at, followers_count) select :'absurd', timestamptz '2026-04-01' + n * interval '5 days', case when n % 2 = 0 then 9223372036854775807 else 1 end from generate_series(0, 5) n;
+select lives_ok(format('select analytics_private.derive_creator_metadata(array[%L::uuid])', :'absurd'), 'the largest counts keep nobody from being derived');
+select is((m).media_value_mid, 10000000.00, 'and are worth the ceiling') from pg_temp.derived(:'absurd') m;
+
 -- One statement for many is the same as one by one.
 create temp table together as select m.profile_id, to_jsonb(m) - 'derived_at' - 'last_updated' as content from analytics.creator_metadata m where false;
 select analytics_private.derive_creator_metadata() \g /dev/null
