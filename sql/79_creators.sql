@@ -217,7 +217,7 @@ begin
         else 'unknown' end as type,
       coalesce(x.video_view_count, x.video_play_count) as views,
       -- Counts are whatever a capture said, up to the largest: one absurd post must not keep the others from being derived.
-      least(x.likes_count::numeric + x.comments_count, 9223372036854775807)::bigint as interactions,
+      case when num_nulls(x.likes_count, x.comments_count) = 0 then least(x.likes_count::numeric + x.comments_count, 9223372036854775807)::bigint end as interactions,
       -- What is pinned stands above the page, however old it is.
       x.is_pinned is not true or x.posted_at >= min(x.posted_at) filter (where x.is_pinned is not true) over (partition by c.id) as in_rhythm
     from chosen c cross join lateral (
