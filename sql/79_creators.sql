@@ -203,6 +203,7 @@ set enable_nestloop = off set enable_seqscan = off set plan_cache_mode = force_g
 #variable_conflict use_column
 declare
   targets constant uuid[] := coalesce(derive_creator_metadata.profile_ids, array(select p.id from analytics.profiles p));
+  begun_at constant timestamptz := clock_timestamp();
   n bigint;
 begin
   with chosen as materialized (
@@ -351,7 +352,7 @@ begin
         when g.weeks < 1 then 'the captures lie within less than a week' when g.first_count = 0 then 'there were no followers at the start' end,
       'media_value_mid', case when e.mid is null then case when t.posts is null then 'no post is known' when v.currencies > 1 then 'the rates are in several currencies' else 'no post shows the counts that it could be valued by' end end,
       'audience_quality_score', case when (q.known >= 3 and q.score is not null) is not true then format('%s of %s signals are known; at least 3 are needed', coalesce(q.known, 0), (select count(*) from analytics.score_weights w where w.score = 'audience_quality')) end)),
-    greatest(c.captured_at, t.captured_at, g.last_at), statement_timestamp(), statement_timestamp()
+    greatest(c.captured_at, t.captured_at, g.last_at), begun_at, begun_at
   from chosen c left join totals t on t.profile_id = c.id left join rhythm r on r.profile_id = c.id left join types y on y.profile_id = c.id
     left join tags h on h.profile_id = c.id left join named n on n.profile_id = c.id left join grown g on g.profile_id = c.id
     left join valued v on v.profile_id = c.id left join quality q on q.profile_id = c.id
@@ -364,7 +365,9 @@ begin
     weekly_growth_rate = excluded.weekly_growth_rate, follower_growth = excluded.follower_growth, media_value_low = excluded.media_value_low,
     media_value_mid = excluded.media_value_mid, media_value_high = excluded.media_value_high, media_value_currency = excluded.media_value_currency,
     media_value = excluded.media_value, audience_quality_score = excluded.audience_quality_score, audience_quality = excluded.audience_quality,
-    reasons = excluded.reasons, captured_at = excluded.captured_at, derived_at = excluded.derived_at, last_updated = excluded.last_updated;
+    reasons = excluded.reasons, captured_at = excluded.captured_at, derived_at = excluded.derived_at, last_updated = excluded.last_updated
+  -- A run that began later has seen more.
+  where m.derived_at is null or m.derived_at <= excluded.derived_at;
   get diagnostics n = row_count;
   return n;
 end
@@ -374,6 +377,8 @@ $$derives creator_metadata of these profiles, or of all, in one statement; what 
 docs/creators.md has the formulas. Profiles that were never captured are passed over. Returns how many were derived.
 Example: select analytics_private.derive_creator_metadata()$$;
 
+insert into analytics_private.locks (name) values ('creators') on conflict (name) do nothing;
+
 -- Definer: the queue is nobody's to read.
 create or replace function analytics_private.derive_due_creators(max_count integer default 1000) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -381,6 +386,11 @@ declare
   due uuid[];
   n bigint;
 begin
+  -- One at a time; a second caller has nothing to do.
+  perform from analytics_private.locks l where l.name = 'creators' for update skip locked;
+  if not found then
+    return 0;
+  end if;
   with taken as (
     delete from analytics_private.creators_due d where d.ctid = any (array(
       select o.ctid from analytics_private.creators_due o limit least(greatest(max_count, 0), 10000) for update skip locked))
