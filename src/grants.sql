@@ -61,6 +61,26 @@ grant execute on function
   analytics_private.read_handle(text, text), analytics_private.judge_series(double precision[], integer)
 to authenticated, service_role, anon, @extowner@;
 
+-- Summaries of engagement: all of the type, for everybody who has one.
+grant usage on type analytics.engagement_summary to authenticated, service_role, anon, analytics_owner, @extowner@;
+grant execute on function
+  analytics.denominator(analytics.engagement_summary), analytics.posts_counted(analytics.engagement_summary),
+  analytics.posts_with_rate(analytics.engagement_summary), analytics.posts_without_rate(analytics.engagement_summary),
+  analytics.posts_with_hidden_counts(analytics.engagement_summary),
+  analytics.posts_with_denominator(analytics.engagement_summary),
+  analytics.posts_without_denominator(analytics.engagement_summary), analytics.sum_of_interactions(analytics.engagement_summary),
+  analytics.sum_of_denominators(analytics.engagement_summary), analytics.ratio_of_sums(analytics.engagement_summary),
+  analytics.mean_of_ratios(analytics.engagement_summary), analytics.standard_deviation(analytics.engagement_summary),
+  analytics.minimum(analytics.engagement_summary), analytics.maximum(analytics.engagement_summary),
+  analytics.quantile_error(analytics.engagement_summary), analytics.engagement_summary_out(analytics.engagement_summary),
+  analytics.engagement_summary_send(analytics.engagement_summary),
+  analytics.quantile(analytics.engagement_summary, double precision),
+  analytics.quantiles(analytics.engagement_summary, double precision[]), analytics.engagement_summary_in(cstring),
+  analytics.engagement_summary_recv(internal), analytics.engagement_stats(bigint, bigint, bigint, bigint, bigint),
+  analytics.engagement_stats_by_followers(bigint, bigint, bigint),
+  analytics.engagement_stats_by_views(bigint, bigint, bigint, bigint, bigint), analytics.rollup(analytics.engagement_summary)
+to authenticated, service_role, anon, @extowner@;
+
 -- What the policies and the functions that run with the caller's rights ask.
 grant execute on function
   analytics_private.user_id(), analytics_private.claimed_user_id(), analytics_private.workspace_ids(text), analytics_private.may_read_profile(uuid),

@@ -8,6 +8,7 @@ mod audiences;
 mod audit;
 mod billing;
 mod engagement;
+mod engagement_stats;
 mod follower_set;
 mod followers;
 mod identity;

@@ -16,6 +16,8 @@ pub mod billing;
 pub mod digest;
 /// Engagement rates.
 pub mod engagement;
+/// Engagement rates of many posts in one mergeable summary.
+pub mod engagement_stats;
 /// Taking people who were removed on request out of a document.
 pub mod erasure;
 /// Compressed sets of followers.
