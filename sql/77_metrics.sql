@@ -1245,10 +1245,12 @@ begin
       evidence_from := case when field = 'change_rate' then first - (last - first) else first end;
     when 'anomalies' then
       evidence_from := first - interval '57 days';
+    when 'creator_metadata' then
+      select to_jsonb(m) - 'id' - 'profile_id' into computed from analytics.creator_metadata m where m.profile_id = profile;
     else null;
   end case;
   return jsonb_build_object('number', known.number, 'unit', known.unit, 'formula', known.formula, 'denominator', known.denominator, 'source', known.source, 'note', known.note,
-    'since', first, 'until', last, 'value', computed -> field, 'reason', computed -> 'reason', 'inputs', computed - field - 'reason',
+    'since', first, 'until', last, 'value', computed -> field, 'reason', coalesce(computed -> 'reasons' -> field, computed -> 'reason'), 'inputs', computed - field - 'reason' - 'reasons',
     'rows', (select coalesce(jsonb_object_agg(t.name, e.found) filter (where e.found is not null), '{}') from unnest(known.tables) as t (name)
       cross join lateral (select analytics_private.evidence(t.name, account, profile, names, evidence_from, last) as found) e));
 end
