@@ -754,9 +754,9 @@ create or replace view analytics.account_snapshots with (security_invoker = true
 select c.workspace_id, c.social_account_id, c.measured_at as "timestamp",
   max(c.value) filter (where c.metric = 'followers') as followers_count, max(c.value) filter (where c.metric = 'following') as following_count,
   max(c.value) filter (where c.metric = 'posts') as posts_count, max(c.value) filter (where c.metric = 'reach') as reach,
-  max(c.value) filter (where c.metric = 'impressions') as impressions, max(c.value) filter (where c.metric = 'engagement') as engagement_count,
+  max(c.value) filter (where c.metric = 'impressions') as impressions, max(c.value) filter (where c.metric = 'likes') + max(c.value) filter (where c.metric = 'comments') + max(c.value) filter (where c.metric = 'shares') as engagement_count,
   max(c.value) filter (where c.metric = 'profile_views') as profile_views,
-  coalesce(jsonb_object_agg(c.metric, c.value) filter (where c.metric not in ('followers', 'following', 'posts', 'reach', 'impressions', 'engagement', 'profile_views')), '{}') as extra_data,
+  coalesce(jsonb_object_agg(c.metric, c.value) filter (where c.metric not in ('followers', 'following', 'posts', 'reach', 'impressions', 'profile_views')), '{}') as extra_data,
   max(c.captured_at) as captured_at
 from (
   select distinct on (m.workspace_id, m.social_account_id, m.measured_at, m.metric) m.workspace_id, m.social_account_id, m.measured_at, m.metric, m.value, m.captured_at
@@ -765,6 +765,8 @@ from (
 ) c
 group by c.workspace_id, c.social_account_id, c.measured_at;
 comment on view analytics.account_snapshots is 'metrics_snapshots with a column for each of the usual metrics: the newest capture of each, one row an account and moment';
+comment on column analytics.account_snapshots.engagement_count is 'likes + comments + shares of the day; null unless all three are known. Saves do not count here, other than in engagement_rate';
+comment on column analytics.account_snapshots.extra_data is 'all other metrics by name';
 
 create or replace function analytics_private.check_timezone(timezone text) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
