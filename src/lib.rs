@@ -7,6 +7,7 @@ mod access;
 mod audiences;
 mod audit;
 mod billing;
+mod charts;
 mod engagement;
 mod follower_set;
 mod followers;
