@@ -163,3 +163,10 @@ grant execute on function
   analytics_private.encode_place(bigint[]), analytics_private.decode_place(text, integer), analytics_private.to_microseconds(timestamptz),
   analytics_private.from_microseconds(bigint)
 to authenticated, service_role, @installer@;
+
+-- Metrics.
+grant select on analytics.metric_registry, analytics.metrics_snapshots, analytics.top_content, analytics.post_analytics, analytics.audience_insights,
+  analytics.number_formulas
+to authenticated, service_role, @installer@;
+-- An operator may add what a platform brings.
+grant insert, update, delete on analytics.metric_registry to service_role, @installer@;

@@ -1,14 +1,13 @@
 //! Lists of followers into columns that SQL can join.
 
 use analytics_domain::follower_set::Ids;
-use analytics_domain::followers::{self, Person, Refusal};
+use analytics_domain::followers::{self, Person};
+use analytics_domain::list::Refusal;
 use pgrx::prelude::*;
 
 use crate::follower_set::ok;
 use crate::pg::interrupts;
-
-/// From the Unix era to PostgreSQL's, in microseconds.
-const POSTGRES_ERA: i64 = 946_684_800_000_000;
+use crate::pg::time::{timestamp, unix};
 
 /// The people of a list, which is a JSON array or comes in columns, each once: in columns of one length, null where no one has
 /// such a value. Or what is wrong with it, and at which entries.
@@ -134,14 +133,10 @@ fn from_columns(
     let mut ids = ids.iter().flat_map(Array::iter);
     let mut followed_at = followed_at.iter().flat_map(Array::iter);
     let next = || {
-        let at = followed_at.next().flatten().map(|at| at.into_inner().saturating_add(POSTGRES_ERA));
+        let at = followed_at.next().flatten().map(unix);
         (handles.next().flatten(), ids.next().flatten(), at)
     };
     followers::clean_list(platform, lengths, max_people, next, interrupts::check)
-}
-
-fn timestamp(micros: i64) -> Option<TimestampWithTimeZone> {
-    TimestampWithTimeZone::try_from(micros - POSTGRES_ERA).ok()
 }
 
 /// A column, unless it is all null.

@@ -15,6 +15,7 @@ mod identity;
 mod ingest;
 mod install;
 mod jobs;
+mod metrics;
 mod pg;
 mod quota;
 mod request;

@@ -4,14 +4,12 @@
 //! only what cannot be a name, because then something else was read than a list of people.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate};
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::list::{self, Beat, EARLIEST, Fault, Refusal, Scalar, Unread, visible};
 use crate::username::{UsernameError, meant_name, shown, trimmed};
 
 /// Longest text of a list, in bytes: half a million objects with everything in them.
@@ -25,10 +23,6 @@ const MAX_FULL_NAME: usize = 500;
 const MAX_ADDRESS: usize = 4_096;
 /// Most bytes of what the caller adds to a person.
 const MAX_EXTRA: usize = 4_096;
-/// How many bad positions a refusal names.
-const MAX_NAMED: usize = 5;
-/// 2000-01-01 UTC in seconds: no platform is older, and exports say 0 for "unknown".
-const EARLIEST: i64 = 946_684_800;
 
 /// Somebody in a list. At least one of handle and id is there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,21 +43,6 @@ pub struct Person {
     pub extra_data: Option<String>,
 }
 
-/// Why a list is not taken. Nothing of it is then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    pub problem: String,
-    pub hint: &'static str,
-    /// The first entries that are wrong, counted from 1.
-    pub positions: Vec<i32>,
-}
-
-impl Refusal {
-    fn whole(problem: impl Into<String>, hint: &'static str) -> Self {
-        Self { problem: problem.into(), hint, positions: Vec::new() }
-    }
-}
-
 const FORM: &str = "give a JSON array of handles, or of objects with id, username, full_name, profile_pic_url, is_verified, \
                     follower_count, followed_at, gone, extra_data";
 
@@ -74,20 +53,11 @@ pub fn read_list(platform: &str, list: &str, max_people: usize, check: impl Fn()
         return Err(Refusal::whole("the list is larger than 128 MiB", "send it in pages"));
     }
     let beat = Beat::new(&check);
-    let mut is_too_long = false;
-    let entries = {
-        let mut reader = serde_json::Deserializer::from_str(list);
-        let visitor = Entries { max_people, is_too_long: &mut is_too_long, beat: &beat };
-        reader.deserialize_seq(visitor).and_then(|entries| reader.end().map(|()| entries))
-    };
-    if is_too_long {
-        return Err(too_long(max_people));
-    }
-    let entries = entries.map_err(|error| {
-        Refusal::whole(
-            format!("the list cannot be read as a JSON array (line {}, column {})", error.line(), error.column()),
-            FORM,
-        )
+    let entries = list::entries(list, max_people, &beat).map_err(|error| match error {
+        Unread::TooLong => too_long(max_people),
+        Unread::NoList { line, column } => {
+            Refusal::whole(format!("the list cannot be read as a JSON array (line {line}, column {column})"), FORM)
+        }
     })?;
     collect(entries.iter().map(|entry| read_entry(platform, entry.get())), &beat)
 }
@@ -114,7 +84,7 @@ pub fn clean_list<T: AsRef<str>>(
         named(Person {
             handle: handle.map(|input| normalize_handle(platform, input.as_ref())).transpose()?,
             id: id.map(|input| checked_id(input.as_ref())).transpose()?,
-            followed_at: followed_at.filter(|at| *at >= EARLIEST * 1_000_000),
+            followed_at: followed_at.filter(|at| *at >= EARLIEST),
             ..Person::default()
         })
     });
@@ -125,82 +95,8 @@ fn too_long(max_people: usize) -> Refusal {
     Refusal::whole(format!("the list names more than {max_people} people"), "send it in smaller pages")
 }
 
-/// Asks every so often whether to go on.
-struct Beat<'a> {
-    check: &'a dyn Fn(),
-    steps: Cell<u32>,
-}
-
-impl<'a> Beat<'a> {
-    fn new(check: &'a dyn Fn()) -> Self {
-        Self { check, steps: Cell::new(0) }
-    }
-
-    fn step(&self) {
-        let steps = self.steps.get().wrapping_add(1);
-        self.steps.set(steps);
-        if steps.is_multiple_of(4_096) {
-            (self.check)();
-        }
-    }
-}
-
-/// The entries of an array, as many as there may be.
-struct Entries<'a> {
-    max_people: usize,
-    is_too_long: &'a mut bool,
-    beat: &'a Beat<'a>,
-}
-
-impl<'de> Visitor<'de> for Entries<'_> {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = array.next_element()? {
-            self.beat.step();
-            if entries.len() == self.max_people {
-                *self.is_too_long = true;
-                return Ok(entries);
-            }
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-}
-
 fn collect(entries: impl Iterator<Item = Result<Person, Problem>>, beat: &Beat<'_>) -> Result<Vec<Person>, Refusal> {
-    let mut people = Vec::new();
-    let mut refusal: Option<Refusal> = None;
-    for (index, entry) in entries.enumerate() {
-        beat.step();
-        let position = i32::try_from(index + 1).unwrap_or(i32::MAX);
-        match (entry, &mut refusal) {
-            (Ok(person), None) => people.push(person),
-            (Ok(_), Some(_)) => {}
-            (Err(problem), None) => {
-                refusal = Some(Refusal {
-                    problem: format!("entry {position}: {problem}"),
-                    hint: problem.hint(),
-                    positions: vec![position],
-                });
-            }
-            (Err(_), Some(refusal)) => {
-                refusal.positions.push(position);
-                if refusal.positions.len() == MAX_NAMED {
-                    break;
-                }
-            }
-        }
-    }
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(one_each(people, beat)),
-    }
+    list::collect(entries, beat).map(|people| one_each(people, beat))
 }
 
 /// What is wrong with an entry.
@@ -225,7 +121,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Problem {
+impl Fault for Problem {
     fn hint(&self) -> &'static str {
         match self {
             Self::Handle(UsernameError::OtherSite(_) | UsernameError::NotAProfile(_)) => {
@@ -243,14 +139,6 @@ impl From<UsernameError> for Problem {
     fn from(error: UsernameError) -> Self {
         Self::Handle(error)
     }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Scalar<'a> {
-    Number(i64),
-    #[serde(borrow)]
-    Text(Cow<'a, str>),
 }
 
 #[derive(serde::Deserialize)]
@@ -305,11 +193,6 @@ fn named(person: Person) -> Result<Person, Problem> {
     if person.handle.is_none() && person.id.is_none() { Err(Problem::Nobody) } else { Ok(person) }
 }
 
-/// A text as PostgreSQL can store it.
-fn visible(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
-}
-
 fn address(url: Cow<'_, str>) -> Result<String, Problem> {
     if url.chars().count() > MAX_ADDRESS || url.contains('\0') {
         return Err(Problem::Field("profile_pic_url", "an address has at most 4096 characters"));
@@ -326,51 +209,13 @@ fn count(number: i64) -> Result<i64, Problem> {
 }
 
 fn extra(raw: &str) -> Result<String, Problem> {
-    // What jsonb would not take: this escape, half a surrogate pair, a number out of range. The last two do not parse either.
-    let is_json = || serde_json::from_str::<serde_json::Value>(raw).is_ok() && !has_large_exponent(raw);
-    if raw.len() > MAX_EXTRA || !raw.starts_with('{') || raw.contains("\\u0000") || !is_json() {
-        return Err(Problem::Field("extra_data", "give a JSON object of at most 4 kB"));
-    }
-    Ok(raw.to_owned())
+    list::object(raw, MAX_EXTRA).ok_or(Problem::Field("extra_data", "give a JSON object of at most 4 kB"))
 }
 
-/// Whether a number of a JSON text has an exponent beyond those of a double: numeric takes not much more, and refuses small ones too.
-fn has_large_exponent(json: &str) -> bool {
-    let (mut is_text, mut is_escaped, mut before) = (false, false, b' ');
-    for (index, byte) in json.bytes().enumerate() {
-        if is_text {
-            is_text = is_escaped || byte != b'"';
-            is_escaped = !is_escaped && byte == b'\\';
-        } else if byte == b'"' {
-            is_text = true;
-        } else if matches!(byte, b'e' | b'E') && before.is_ascii_digit() {
-            let exponent = json[index + 1..].trim_start_matches(['+', '-']).trim_start_matches('0');
-            if exponent.bytes().take_while(u8::is_ascii_digit).count() > 3 {
-                return true;
-            }
-        }
-        before = byte;
-    }
-    false
-}
-
-/// Seconds of the Unix era, or a time as text; what is before the platforms is unknown.
 fn moment(value: Scalar<'_>) -> Result<Option<i64>, Problem> {
-    let refused = Problem::Field("followed_at", "give seconds since 1970, or a time such as 2026-05-03T10:00:00Z");
-    let micros = match value {
-        Scalar::Number(seconds) => seconds.checked_mul(1_000_000),
-        Scalar::Text(text) => DateTime::parse_from_rfc3339(&text)
-            .map(|at| at.timestamp_micros())
-            .or_else(|_| {
-                text.parse::<NaiveDate>().map(|day| day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros())
-            })
-            .ok(),
-    };
-    // 2200-01-01: seconds given as milliseconds end up there.
-    match micros.filter(|at| *at < 7_258_118_400_000_000) {
-        None => Err(refused),
-        Some(at) => Ok(Some(at).filter(|at| *at >= EARLIEST * 1_000_000)),
-    }
+    value
+        .moment()
+        .ok_or(Problem::Field("followed_at", "give seconds since 1970, or a time such as 2026-05-03T10:00:00Z"))
 }
 
 fn checked_id(input: &str) -> Result<String, Problem> {
@@ -586,8 +431,7 @@ mod tests {
     #[test]
     fn columns_are_a_list_too() {
         let mut entries =
-            [(Some("B"), None, Some(0)), (None, Some("7"), None), (Some("@a"), Some("8"), Some(EARLIEST * 1_000_000))]
-                .into_iter();
+            [(Some("B"), None, Some(0)), (None, Some("7"), None), (Some("@a"), Some("8"), Some(EARLIEST))].into_iter();
         let people = clean_list("x", [Some(3), None, Some(3)], 3, || entries.next().unwrap(), || ()).unwrap();
         assert_eq!(names(&people), [(None, Some("b")), (Some("7"), None), (Some("8"), Some("a"))]);
         assert_eq!(people.iter().map(|p| p.followed_at.is_some()).collect::<Vec<_>>(), [false, false, true]);

@@ -4,6 +4,8 @@
 
 /// Access windows: when an unlocked profile is open.
 pub mod access;
+/// Values of a series that stand out.
+pub mod anomalies;
 /// Ids of changes that are stored as sets.
 pub mod audiences;
 /// Audit records: canonical form, digests, Merkle roots, chained segments, signed checkpoints.
@@ -30,6 +32,10 @@ pub mod influence;
 pub mod instagram;
 /// When a failed job runs again, and when it is given up.
 pub mod jobs;
+/// Lists from outside, read within bounds.
+pub mod list;
+/// Captures of metrics and posts as they come.
+pub mod metrics;
 /// Quota periods: months counted from an anchor.
 pub mod quota;
 /// Who asks, and from where: token claims and request headers.

@@ -9,5 +9,6 @@ pub mod rows;
 pub mod session;
 pub mod snapshot;
 pub mod table;
+pub mod time;
 pub mod transaction;
 pub mod varlena;
