@@ -166,7 +166,21 @@ to authenticated, service_role, @installer@;
 
 -- Metrics.
 grant select on analytics.metric_registry, analytics.metrics_snapshots, analytics.top_content, analytics.post_analytics, analytics.audience_insights,
-  analytics.number_formulas
+  analytics.number_formulas, analytics.account_snapshots
 to authenticated, service_role, @installer@;
 -- An operator may add what a platform brings.
 grant insert, update, delete on analytics.metric_registry to service_role, @installer@;
+grant execute on function
+  analytics.record_metrics(uuid, text, text[], timestamptz[], bigint[], timestamptz, text), analytics.record_posts(uuid, text, timestamptz, text),
+  analytics_private.record_metrics(uuid, text, text[], timestamptz[], bigint[], timestamptz, text), analytics_private.record_posts(uuid, text, timestamptz, text),
+  analytics.metrics(uuid, timestamptz, timestamptz, timestamptz, text[]), analytics.metric_series(uuid, text, timestamptz, timestamptz, text, text, timestamptz, text),
+  analytics.growth(uuid, timestamptz, timestamptz, text, text, timestamptz), analytics.metric_totals(uuid, timestamptz, timestamptz, text[], text, timestamptz),
+  analytics.anomalies(uuid, text, timestamptz, timestamptz, double precision, text), analytics.explain(text, uuid, timestamptz, timestamptz, text, text, text)
+to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.evidence(text, analytics.social_accounts, uuid, text[], timestamptz, timestamptz), analytics_private.days_of(timestamptz, timestamptz, text),
+  analytics_private.check_timezone(text), analytics_private.known_metric(text, text, text), analytics_private.unknown_reason(analytics.metric_registry, timestamptz, timestamptz),
+  analytics_private.step_values(analytics.social_accounts, text, timestamptz[], timestamptz[], timestamptz),
+  analytics_private.level_at(analytics.social_accounts, text, timestamptz, timestamptz),
+  analytics_private.flow_sum(analytics.social_accounts, text, timestamptz, timestamptz, text, timestamptz)
+to authenticated, service_role, @installer@;

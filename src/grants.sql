@@ -59,7 +59,7 @@ to authenticated, service_role, anon, @extowner@;
 grant execute on function
   analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]), analytics_private.remap(analytics.follower_set, bigint[], bigint[]),
   analytics_private.greedy_cover(bytea[], integer), analytics_private.change_id(uuid, timestamptz, integer, bigint),
-  analytics_private.read_handle(text, text)
+  analytics_private.read_handle(text, text), analytics_private.judge_series(double precision[], integer)
 to authenticated, service_role, anon, @extowner@;
 
 -- What the policies and the functions that run with the caller's rights ask.
