@@ -96,14 +96,14 @@ pub struct Table {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum Field {
+    /// Not known.
+    Unknown(()),
     /// A number, as the column's unit says it.
     Number(f64),
     /// A text.
     Text(Text),
     /// A text that leads somewhere.
     Link(Link),
-    /// Not known.
-    Unknown(()),
 }
 
 /// A text that leads somewhere.
@@ -171,7 +171,7 @@ impl Page {
                             }
                         }
                         footer {
-                            @for note in &self.notes { p { (note) } }
+                            @for note in self.notes.iter().filter(|note| !note.is_empty()) { p { (note) } }
                             p { "As known at " (date_and_time(self.known_at)) " " (self.zone) ". Times are in " (self.zone) ". What is not known is not drawn." }
                         }
                     }
@@ -268,7 +268,7 @@ impl Table {
                         }
                     }
                 }
-                @if !self.notes.is_empty() { ul class="notes" { @for note in &self.notes { li { (note) } } } }
+                @if !self.notes.is_empty() { ul class="notes" { @for note in self.notes.iter().filter(|note| !note.is_empty()) { li { (note) } } } }
             }
         }
     }

@@ -31,7 +31,8 @@ impl Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer).map(|text| Self::new(&text))
+        // Null is an empty text: SQL has one word for "nothing to say".
+        Ok(Self::new(&Option::<Cow<str>>::deserialize(deserializer)?.unwrap_or_default()))
     }
 }
 
@@ -209,9 +210,9 @@ fn cell(grapheme: &str) -> f64 {
             'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | ' ' | 'I' => {
                 0.34
             }
-            'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.9,
-            'A'..='Z' => 0.68,
-            _ => 0.57,
+            'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.95,
+            'A'..='Z' => 0.7,
+            _ => 0.63,
         },
         Some('\u{1100}'..='\u{11FF}' | '\u{2E80}'..='\u{D7FF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF00}'..='\u{FFEF}') => {
             1.0
