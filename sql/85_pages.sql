@@ -123,44 +123,65 @@ begin
 end
 $$;
 
--- The rate, or the first of the three that is known of any post.
-create or replace function analytics_private.engagement_document(account analytics.social_accounts, period analytics_private.picture_period, rate text) returns json
+-- What engagement is divided by: what was asked for, or the first that is known of any post of the time.
+create or replace function analytics_private.known_denominator(account analytics.social_accounts, period analytics_private.picture_period, asked text) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  if asked not in ('reach', 'followers', 'views') then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such denominator', 'by is reach, followers or views', '{"field": "by"}');
+  end if;
+  return coalesce(asked, (
+    select case when count(p.engagement_rate) > 0 then 'reach' when count(p.engagement_rate_by_followers) > 0 then 'followers' when count(p.engagement_rate_by_views) > 0 then 'views' else 'reach' end
+    from analytics.top_content p
+    where p.workspace_id = account.workspace_id and p.social_account_id = account.id and p.posted_at >= period.first and p.posted_at < period.last));
+end
+$$;
+
+-- The posts of a time and the rate of them all: the ratio of the sums over those whose own rate is known.
+create or replace function analytics_private.engagement_of(
+  account analytics.social_accounts, period analytics_private.picture_period, denominator text, out posts bigint, out known bigint, out rate double precision,
+  out last_posted_at timestamptz, out captured_at timestamptz
+) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  select count(*), count(p.rate), 100 * (sum(p.interactions) filter (where p.rate is not null))::double precision / nullif(sum(p.base) filter (where p.rate is not null), 0)::double precision,
+    max(p.posted_at), max(p.captured_at)
+  into posts, known, rate, last_posted_at, captured_at
+  from (
+    select t.posted_at, t.captured_at,
+      case denominator when 'reach' then t.engagement_rate when 'followers' then t.engagement_rate_by_followers else t.engagement_rate_by_views end as rate,
+      case denominator when 'followers' then t.likes_count + t.comments_count else t.likes_count + t.comments_count + t.shares_count + t.saves_count end as interactions,
+      case denominator when 'reach' then t.reach when 'followers' then t.followers_count else t.views end as base
+    from analytics.top_content t
+    where t.workspace_id = account.workspace_id and t.social_account_id = account.id and t.posted_at >= period.first and t.posted_at < period.last) p;
+end
+$$;
+
+create or replace function analytics_private.rate_in_words(denominator text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case denominator when 'followers' then '(likes + comments) / followers on the day of publishing' else '(likes + comments + shares + saves) / ' || denominator end;
+end
+$$;
+
+create or replace function analytics_private.engagement_document(account analytics.social_accounts, period analytics_private.picture_period, denominator text) returns json
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   most constant integer := 1000;
-  chosen text := engagement_document.rate;
-  found_posts record;
+  content record;
 begin
-  if chosen not in ('reach', 'followers', 'views') then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such rate', 'by reach, followers or views', '{"field": "rate"}');
-  end if;
-  select count(*) as posts, count(p.engagement_rate) as reach, count(p.engagement_rate_by_followers) as followers, count(p.engagement_rate_by_views) as views,
-    max(p.captured_at) as captured_at,
-    sum(p.likes_count + p.comments_count + p.shares_count + p.saves_count) filter (where p.engagement_rate is not null) * 100.0
-      / nullif(sum(p.reach) filter (where p.engagement_rate is not null), 0) as by_reach,
-    sum(p.likes_count + p.comments_count) filter (where p.engagement_rate_by_followers is not null) * 100.0
-      / nullif(sum(p.followers_count) filter (where p.engagement_rate_by_followers is not null), 0) as by_followers,
-    sum(p.likes_count + p.comments_count + p.shares_count + p.saves_count) filter (where p.engagement_rate_by_views is not null) * 100.0
-      / nullif(sum(p.views) filter (where p.engagement_rate_by_views is not null), 0) as by_views
-  into found_posts
-  from analytics.top_content p
-  where p.workspace_id = account.workspace_id and p.social_account_id = account.id and p.posted_at >= period.first and p.posted_at < period.last;
-  chosen := coalesce(chosen, case when found_posts.reach > 0 then 'reach' when found_posts.followers > 0 then 'followers' when found_posts.views > 0 then 'views' else 'reach' end);
-  return json_build_object('title', format('Engagement of @%s by %s', account.handle, chosen),
+  select * into content from analytics_private.engagement_of(account, period, denominator);
+  return json_build_object('title', format('Engagement of @%s by %s', account.handle, denominator),
     'subtitle', format('%s, each post as last captured', period.in_words),
-    'zone', period.zone, 'captured_at', analytics_private.wall_clock(found_posts.captured_at, period.zone),
-    'reason', case when found_posts.posts = 0 then 'no post of this time was captured'
-      else format('of none of %s posts all counts and the %s are known', found_posts.posts, chosen) end,
-    'notes', json_build_array(
-      case when chosen = 'followers' then 'rate: (likes + comments) / followers on the day of publishing'
-        else format('rate: (likes + comments + shares + saves) / %s', chosen) end,
-      case when found_posts.posts > most then format('the newest %s of %s posts are drawn', most, found_posts.posts) end),
+    'zone', period.zone, 'captured_at', analytics_private.wall_clock(content.captured_at, period.zone),
+    'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end,
+    'notes', json_build_array('rate: ' || analytics_private.rate_in_words(denominator),
+      case when content.posts > most then format('the newest %s of %s posts are drawn', most, content.posts) end),
     'plot', json_build_object('dots', json_build_object('unit', 'percent', 'from', period.starts, 'until', period.ends, 'things', 'posts',
-      'level', json_build_object('label', 'of all posts together',
-        'value', case chosen when 'reach' then found_posts.by_reach when 'followers' then found_posts.by_followers else found_posts.by_views end),
+      'level', json_build_object('label', 'of all posts together', 'value', content.rate),
       'points', (
         select coalesce(json_agg(json_build_object('at', floor(extract(epoch from x.posted_at at time zone period.zone))::bigint,
-          'value', case chosen when 'reach' then x.engagement_rate when 'followers' then x.engagement_rate_by_followers else x.engagement_rate_by_views end,
+          'value', case denominator when 'reach' then x.engagement_rate when 'followers' then x.engagement_rate_by_followers else x.engagement_rate_by_views end,
           'label', left(coalesce(x.caption, x.media_type, ''), 140)) order by x.posted_at), '[]')
         from (
           select p.posted_at, p.caption, p.media_type, p.engagement_rate, p.engagement_rate_by_followers, p.engagement_rate_by_views from analytics.top_content p
@@ -176,7 +197,7 @@ declare
   most constant integer := 8;
 begin
   return (
-    select json_build_object('name', audience_panel.name, 'unit', case when bool_or(p.count is not null) then 'people' else 'percent' end,
+    select json_build_object('name', audience_panel.name, 'unit', case when bool_or(p.count is not null) then 'people' when bool_or(p.share is not null) then 'percent' end,
       'bars', coalesce(json_agg(json_build_object('label', p.label, 'value', coalesce(p.count, p.share * 100),
           'share', case when p.count is not null and base > 0 then p.count * 100 / base end)
         order by case when audience_panel.key = 'range' then p.label end, p.position) filter (where p.position <= most), '[]'),
@@ -218,19 +239,20 @@ end
 $$;
 
 -- Only hours with posts: what the others would bring is not known.
-create or replace function analytics_private.best_times_document(account analytics.social_accounts, period analytics_private.picture_period) returns json
+create or replace function analytics_private.best_times_document(account analytics.social_accounts, period analytics_private.picture_period, denominator text) returns json
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   week record;
 begin
-  select json_agg(json_build_object('weekday', b.weekday, 'hour', b.hour, 'value', b.score, 'posts', b.n)) filter (where b.n > 0 and b.score is not null) as cells,
-    sum(b.n) as posts, max(b.captured_at) as captured_at, max(b.reason) as reason
-  into week from analytics.best_posting_times(account.id, period.zone, period.first, period.last) b;
+  select coalesce(json_agg(json_build_object('weekday', b.weekday, 'hour', b.hour, 'value', b.score, 'posts', b.posts)) filter (where b.score is not null), '[]') as cells,
+    max(b.posts_of_all) as posts, max(b.prior) as prior, max(b.last_captured_at) as captured_at, max(b.reason) as reason
+  into week from analytics.best_posting_times(account.id, period.zone, period.first, period.last, denominator) b;
   return json_build_object('title', format('Best times to post for @%s', account.handle),
-    'subtitle', format('%s, %s posts, hours of %s', period.in_words, coalesce(week.posts, 0), period.zone),
-    'zone', period.zone, 'captured_at', analytics_private.wall_clock(week.captured_at, period.zone), 'reason', coalesce(week.reason, 'no post of this time was captured'),
-    'notes', json_build_array('rate: (likes + comments + shares + saves) / reach, drawn towards the account''s mean where posts are few'),
-    'plot', json_build_object('heat', json_build_object('unit', 'percent', 'cells', coalesce(week.cells, '[]'))));
+    'subtitle', format('%s, %s posts, hours of %s', period.in_words, week.posts, period.zone),
+    'zone', period.zone, 'captured_at', analytics_private.wall_clock(week.captured_at, period.zone), 'reason', week.reason,
+    'notes', json_build_array('rate: ' || analytics_private.rate_in_words(denominator),
+      format('each hour is mixed with %s posts of the account''s mean', week.prior), 'what did well is not what made it do well'),
+    'plot', json_build_object('heat', json_build_object('unit', 'percent', 'cells', week.cells)));
 end
 $$;
 
@@ -256,25 +278,25 @@ Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in
 Example: select analytics.chart_followers('0195c3a0-0000-7000-8000-0000000000c0', '2026-05-01', '2026-06-01') like '<svg%'$$;
 
 create or replace function analytics.chart_engagement(
-  account_id uuid, since timestamptz default null, until timestamptz default null, timezone text default 'UTC', rate text default null, width integer default 640
+  account_id uuid, since timestamptz default null, until timestamptz default null, timezone text default 'UTC', by text default null, width integer default 640
 ) returns analytics."image/svg+xml" language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   account constant analytics.social_accounts := analytics_private.audience_account(chart_engagement.account_id);
   period constant analytics_private.picture_period := analytics_private.check_picture_period(chart_engagement.since, chart_engagement.until, chart_engagement.timezone);
 begin
   perform analytics_private.send_page_headers();
-  return analytics_private.draw_chart(analytics_private.engagement_document(account, period, chart_engagement.rate), analytics_private.check_width(chart_engagement.width));
+  return analytics_private.draw_chart(analytics_private.engagement_document(account, period, analytics_private.known_denominator(account, period, chart_engagement.by)), analytics_private.check_width(chart_engagement.width));
 end
 $$;
 comment on function analytics.chart_engagement(uuid, timestamptz, timestamptz, text, text, integer) is
 $$a picture of the engagement rates of an account's posts, as SVG: a mark for each post, a line for all of them together
-since, until: when they were published, default the last 30 days. rate: by reach, followers or views; default the first of these that is known of any post. width: 280 to 1600 pixels.
+since, until: when they were published, default the last 30 days. by: what the rate is by, reach, followers or views; default the first of these that is known of any post. width: 280 to 1600 pixels.
 The line is the ratio of the sums, not the mean of the ratios. Posts whose rate is not known are counted below, not drawn; at most the 1000 newest are. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
-Example: select analytics.chart_engagement('0195c3a0-0000-7000-8000-0000000000c0', rate => 'views') like '<svg%'$$;
+Example: select analytics.chart_engagement('0195c3a0-0000-7000-8000-0000000000c0', by => 'views') like '<svg%'$$;
 
 create or replace function analytics.chart_best_times(
-  account_id uuid, timezone text default 'UTC', since timestamptz default null, until timestamptz default null, width integer default 640
+  account_id uuid, timezone text default 'UTC', since timestamptz default null, until timestamptz default null, by text default null, width integer default 640
 ) returns analytics."image/svg+xml" language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   account constant analytics.social_accounts := analytics_private.audience_account(chart_best_times.account_id);
@@ -282,12 +304,14 @@ declare
     coalesce(chart_best_times.since, coalesce(chart_best_times.until, now()) - interval '16 weeks'), chart_best_times.until, chart_best_times.timezone);
 begin
   perform analytics_private.send_page_headers();
-  return analytics_private.draw_chart(analytics_private.best_times_document(account, period), analytics_private.check_width(chart_best_times.width));
+  return analytics_private.draw_chart(
+    analytics_private.best_times_document(account, period, analytics_private.known_denominator(account, period, chart_best_times.by)),
+    analytics_private.check_width(chart_best_times.width));
 end
 $$;
-comment on function analytics.chart_best_times(uuid, text, timestamptz, timestamptz, integer) is
+comment on function analytics.chart_best_times(uuid, text, timestamptz, timestamptz, text, integer) is
 $$a picture of best_posting_times(), as SVG: weekdays by hours of the time zone
-since, until: when posts were published, default the last 16 weeks. width: 280 to 1600 pixels. Hours without posts are empty; the best three are outlined.
+since, until: when posts were published, default the last 16 weeks. by: as in chart_engagement(). width: 280 to 1600 pixels. Hours without posts are empty; the best three are outlined.
 Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select analytics.chart_best_times('0195c3a0-0000-7000-8000-0000000000c0', 'Europe/Berlin') like '<svg%'$$;
@@ -367,7 +391,7 @@ Example: select analytics.chart_compare(array['0195c3a0-0000-7000-8000-000000000
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Pages
 
-create or replace function analytics_private.dashboard_facts(account analytics.social_accounts, period analytics_private.picture_period) returns json
+create or replace function analytics_private.dashboard_facts(account analytics.social_accounts, period analytics_private.picture_period, denominator text) returns json
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   grown record;
@@ -376,32 +400,29 @@ declare
   total record;
 begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
-  select count(*) as posts, count(p.engagement_rate) as known,
-    sum(p.likes_count + p.comments_count + p.shares_count + p.saves_count) filter (where p.engagement_rate is not null) * 100.0
-      / nullif(sum(p.reach) filter (where p.engagement_rate is not null), 0) as rate, max(p.posted_at) as last_at,
-    exists (select from analytics.top_content t where t.workspace_id = account.workspace_id and t.social_account_id = account.id) as is_known
-  into content
-  from analytics.top_content p
-  where p.workspace_id = account.workspace_id and p.social_account_id = account.id and p.posted_at >= period.first and p.posted_at < period.last;
+  select * into content from analytics_private.engagement_of(account, period, denominator);
   facts := array[
     json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', grown.reason,
       'note', 'on ' || to_char(grown.end_measured_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI')),
     json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', grown.reason,
       'note', concat_ws(', ', to_char(grown.net_rate, 'FMSG999,990.0') || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
-        case when grown.previous_net is not null then to_char(grown.previous_net, 'FMSG999,999,999,990') || ' in the time before' else 'the time before is not known' end)),
-    json_build_object('label', 'Engagement by reach', 'unit', 'percent', 'value', content.rate,
+        case when grown.previous_net is null then 'before it is not known'
+          else format('%s in the %s days before', to_char(grown.previous_net, 'FMSG999,999,999,990'), round(extract(epoch from period.last - period.first) / 86400)) end)),
+    json_build_object('label', 'Engagement by ' || denominator, 'unit', 'percent', 'value', content.rate,
       'note', format('%s of %s posts, sums of both', content.known, content.posts),
-      'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the reach are known', content.posts) end),
-    json_build_object('label', 'Posts', 'unit', 'posts', 'value', case when content.is_known then content.posts end, 'reason', 'posts were never captured',
-      'note', coalesce('last on ' || analytics_private.day_in_words(content.last_at, period.zone), 'none in this time'))];
+      'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),
+    json_build_object('label', 'Posts', 'unit', 'posts', 'reason', 'posts were never captured',
+      'value', case when exists (select from analytics.top_content t where t.workspace_id = account.workspace_id and t.social_account_id = account.id) then content.posts end,
+      'note', coalesce('last on ' || analytics_private.day_in_words(content.last_posted_at, period.zone), 'none in this time'))];
   for total in
     select t.* from analytics.metric_totals(account.id, period.first, period.last, array(
         select r.metric::text from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric in ('reach', 'views') and r.kind = 'flow'), period.zone) t
     order by t.metric
   loop
-    facts := facts || json_build_object('label', case total.metric when 'reach' then 'Reach a day' else 'Views' end, 'unit', total.unit,
-      'value', case total.metric when 'reach' then round(total.mean_per_day) else total.value end, 'reason', total.reason,
-      'note', case total.metric when 'reach' then format('mean of %s of %s days', total.days_known, total.days) else format('sum of %s days', total.days) end);
+    -- A sum of all days if there is one, else the mean of those that are known. People of several days have no sum.
+    facts := facts || json_build_object('label', initcap(total.metric) || case when total.value is null then ' a day' else '' end, 'unit', total.unit,
+      'value', coalesce(total.value, round(total.mean_per_day)), 'reason', total.reason,
+      'note', case when total.value is null then format('mean of %s of %s days', total.days_known, total.days) else format('sum of %s days', total.days) end);
   end loop;
   return to_json(facts);
 end
@@ -410,26 +431,28 @@ $$;
 create or replace function analytics_private.dashboard_page(account analytics.social_accounts, period analytics_private.picture_period) returns text
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
+  denominator constant text := analytics_private.known_denominator(account, period, null);
   times constant analytics_private.picture_period := analytics_private.check_picture_period(least(period.first, period.last - interval '16 weeks'), period.last, period.zone);
 begin
   return analytics_private.draw_page(json_build_object(
     'title', '@' || account.handle, 'kicker', analytics_private.platform_in_words(account.platform) || ' · Dashboard',
     'subtitle', concat_ws(' · ', account.display_name, period.in_words, case when account.status = 'disconnected' then 'disconnected' end),
     'zone', period.zone, 'known_at', analytics_private.wall_clock(statement_timestamp(), period.zone),
-    'facts', analytics_private.dashboard_facts(account, period),
+    'facts', analytics_private.dashboard_facts(account, period, denominator),
     'sections', json_build_array(
       json_build_object('chart', analytics_private.followers_document(account, period, null)),
-      json_build_object('half', analytics_private.engagement_document(account, period, null)),
-      json_build_object('half', analytics_private.best_times_document(account, times)),
+      json_build_object('half', analytics_private.engagement_document(account, period, denominator)),
+      json_build_object('half', analytics_private.best_times_document(account, times, denominator)),
       json_build_object('chart', analytics_private.audience_document(account, 'followers', period.zone)),
       json_build_object('table', json_build_object('title', 'Posts with the most likes and comments', 'subtitle', period.in_words,
         'columns', json_build_array(json_build_array('post', null), json_build_array('published', null), json_build_array('likes', 'likes'), json_build_array('comments', 'comments'),
-          json_build_array('reach', 'people'), json_build_array('engagement by reach', 'percent')),
+          json_build_array('reach', 'people'), json_build_array('engagement by ' || denominator, 'percent')),
         'reason', 'no post of this time was captured',
         'rows', (
           select coalesce(json_agg(json_build_array(
               json_build_object('text', coalesce(nullif(left(p.caption, 120), ''), p.media_type, p.platform_post_id), 'href', p.post_url),
-              to_char(p.posted_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI'), p.likes_count, p.comments_count, p.reach, p.engagement_rate)
+              to_char(p.posted_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI'), p.likes_count, p.comments_count, p.reach,
+              case denominator when 'reach' then p.engagement_rate when 'followers' then p.engagement_rate_by_followers else p.engagement_rate_by_views end)
             order by p.likes_count + p.comments_count desc nulls last, p.posted_at desc), '[]')
           from (
             select t.* from analytics.top_content t

@@ -7,7 +7,7 @@ use super::Known;
 use super::frame::{Drawing, Px, SIZE, Scale, colour};
 use super::page::TableRows;
 use super::scale::Axis;
-use super::text::{LocalSeconds, Text, Unit, date, date_and_time, fitted, width as width_of};
+use super::text::{LocalSeconds, Text, Unit, date, date_and_time, fitted};
 
 /// A mark for each thing.
 #[derive(Debug, Clone, Deserialize)]
@@ -78,7 +78,7 @@ impl Dots {
                 line class="level" x1=(Px(scale.left)) x2=(Px(scale.right)) y1=(Px(y)) y2=(Px(y)) {}
                 @let told = fitted(&format!("{} {label}", self.unit.value(value)), SIZE, scale.right - scale.left);
                 @let above = y - 7.0 > scale.top + 4.0 || y + 16.0 > scale.bottom;
-                text class="strong halo" x=(Px((scale.right - width_of(&told, SIZE) * 1.04).max(scale.left + 2.0))) y=(Px(if above { y - 7.0 } else { y + 16.0 })) { (told) }
+                text class="strong halo end" x=(Px(scale.right)) y=(Px(if above { y - 7.0 } else { y + 16.0 })) { (told) }
             }
         };
         let hidden = self.points.len() - self.known().count();

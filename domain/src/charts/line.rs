@@ -153,7 +153,7 @@ impl Line {
                     }
                 }
                 @for (start, end) in &bands {
-                    rect x=(Px(*start)) width=(Px(end - start)) y=(Px(scale.top)) height=(Px(scale.bottom - scale.top)) fill={ "url(#" (id) "-gap)" } fill-opacity=".6" {}
+                    rect x=(Px(*start)) width=(Px(end - start)) y=(Px(scale.top)) height=(Px(scale.bottom - scale.top)) fill={ "url(#" (id) "-gap)" } {}
                 }
             }
         }

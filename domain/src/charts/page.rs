@@ -165,7 +165,7 @@ impl Page {
                             @if !self.subtitle.is_empty() { p class="soft" { (self.subtitle) } }
                         }
                         main {
-                            @if !self.facts.is_empty() { dl class="facts" { @for fact in &self.facts { (fact.markup()) } } }
+                            @if !self.facts.is_empty() { dl class={ "facts" @if self.facts.len().is_multiple_of(4) { " even" } } { @for fact in &self.facts { (fact.markup()) } } }
                             div class="grid" {
                                 @for (number, section) in self.sections.iter().enumerate() { (section.markup(number + 1)) }
                             }

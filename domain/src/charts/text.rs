@@ -198,7 +198,8 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// Width of a text in the system's sans-serif, in pixels at a size of `size`. An estimate: no font is measured here.
+/// Width of a text in the system's sans-serif, in pixels at a size of `size`. An estimate, rather too wide: no
+/// font is measured here, and which one it will be is not known.
 pub fn width(text: &str, size: f64) -> f64 {
     text.graphemes(true).map(cell).sum::<f64>() * size
 }
@@ -208,7 +209,7 @@ fn cell(grapheme: &str) -> f64 {
         None => 0.0,
         Some(c) if c.is_ascii() => match c {
             'i' | 'j' | 'l' | 't' | 'f' | 'r' | '.' | ',' | ':' | ';' | '\'' | '|' | '!' | '(' | ')' | ' ' | 'I' => {
-                0.34
+                0.38
             }
             'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.95,
             'A'..='Z' => 0.7,
@@ -218,7 +219,7 @@ fn cell(grapheme: &str) -> f64 {
             1.0
         }
         Some(c) if c >= '\u{1F000}' => 1.2,
-        Some(_) => 0.62,
+        Some(_) => 0.66,
     }
 }
 
@@ -247,7 +248,7 @@ pub fn wrapped(text: &str, size: f64, available: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if width(line, size) + width(word, size) + 0.34 * size <= available => {
+            Some(line) if width(line, size) + width(word, size) + 0.38 * size <= available => {
                 line.push(' ');
                 line.push_str(word);
             }
