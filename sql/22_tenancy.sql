@@ -50,14 +50,17 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('schedule_post', 'editor', 'posts', 'schedule or send a post'),
   ('cancel_post', 'editor', null, 'take a scheduled post back'),
   ('delete_post', 'editor', null, 'delete a post'),
-  ('read_accounts', 'analyst', null, 'read the connected accounts, their followers and what changed'),
+  ('read_accounts', 'analyst', null, 'read the connected accounts, their followers and numbers, and what changed'),
   ('add_account', 'admin', 'connected_accounts', 'connect an account on a social platform'),
   ('remove_account', 'admin', null, 'disconnect an account, with or without its history'),
   ('record_followers', 'editor', null, 'import a list of followers'),
   ('begin_follower_import', 'editor', null, 'begin a list of followers that comes in pages'),
   ('add_follower_page', 'editor', null, 'bring a page of such a list'),
   ('finish_follower_import', 'editor', null, 'finish such a list'),
-  ('abandon_follower_import', 'editor', null, 'drop such a list')
+  ('abandon_follower_import', 'editor', null, 'drop such a list'),
+  ('record_metrics', 'editor', null, 'store captures of an account''s metrics'),
+  ('record_posts', 'editor', null, 'store an account''s posts and their counts'),
+  ('record_audience', 'editor', null, 'store who an account''s audience is')
 on conflict (action) do update set
   minimum_role = excluded.minimum_role, resource = excluded.resource, description = excluded.description;
 

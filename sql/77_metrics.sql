@@ -43,7 +43,8 @@ comment on column analytics.metric_registry.minimum_followers is 'below this the
 comment on column analytics.metric_registry.delay is 'values may be late, or still change, for this long';
 
 drop policy if exists "signed-in users read the registry of metrics" on analytics.metric_registry;
-create policy "signed-in users read the registry of metrics" on analytics.metric_registry for select to authenticated using (true);
+create policy "signed-in users read the registry of metrics" on analytics.metric_registry for select to authenticated
+  using ((select analytics_private.user_id()) is not null);
 
 -- Dates and names: Meta's documentation of insights (v22: metrics removed for all versions on 2025-04-21; page impressions removed in
 -- June, page fans in November 2025), the platforms' API references for the rest.
@@ -306,7 +307,8 @@ comment on table analytics.number_formulas is 'unit, formula, denominator and so
 comment on column analytics.number_formulas.number is 'function or table, a dot, and the field';
 
 drop policy if exists "signed-in users read the formulas" on analytics.number_formulas;
-create policy "signed-in users read the formulas" on analytics.number_formulas for select to authenticated using (true);
+create policy "signed-in users read the formulas" on analytics.number_formulas for select to authenticated
+  using ((select analytics_private.user_id()) is not null);
 
 insert into analytics.number_formulas (number, unit, formula, denominator, tables, source, note) values
   ('metrics.value', 'as in metric_registry', 'the newest capture of the metric for that moment, known by then', null, '{metrics_snapshots}', null, null),
@@ -339,7 +341,6 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   account analytics.social_accounts;
 begin
-  perform analytics_private.require_user();
   account := analytics_private.own_account(account_to_record.account_id, 'editor');
   select a.* into account from analytics.social_accounts a where a.workspace_id = account.workspace_id and a.id = account.id for no key update;
   if not found then
@@ -359,7 +360,7 @@ create or replace function analytics_private.refuse_captures(problem text, hint 
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   perform analytics_private.raise_error('VALIDATION_ERROR', refuse_captures.problem, refuse_captures.hint,
-    case when refuse_captures.positions is not null then jsonb_build_object('positions', refuse_captures.positions) end);
+    jsonb_strip_nulls(jsonb_build_object('positions', refuse_captures.positions)));
 end
 $$;
 
@@ -426,10 +427,12 @@ create or replace function analytics_private.record_metrics(
   account_id uuid, captures text, metrics text[], measured_at timestamptz[], metric_values bigint[], captured_at timestamptz, source text
 ) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  account constant analytics.social_accounts := analytics_private.account_to_record(record_metrics.account_id, record_metrics.captured_at, record_metrics.source);
+  account analytics.social_accounts;
   given constant integer := coalesce(cardinality(record_metrics.metrics), 0);
   read record;
 begin
+  perform analytics_private.require_user();
+  account := analytics_private.account_to_record(record_metrics.account_id, record_metrics.captured_at, record_metrics.source);
   if (record_metrics.captures is null) = (record_metrics.metrics is null) then
     perform analytics_private.refuse_captures('there are no captures, or they are given twice', 'give captures as JSON, or the arrays metrics, measured_at and metric_values', null);
   elsif record_metrics.captures is null then
@@ -470,12 +473,14 @@ create or replace function analytics_private.record_posts(account_id uuid, posts
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  account constant analytics.social_accounts := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
+  account analytics.social_accounts;
   refused record;
   given bigint;
   n_new bigint;
   n_captures bigint;
 begin
+  perform analytics_private.require_user();
+  account := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
   if record_posts.posts is null then
     perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
   end if;

@@ -205,6 +205,7 @@ insert into calls values
   ('read_accounts', format('(select 1 / count(*) from analytics.social_accounts a where a.workspace_id = %L)', :'place')),
   ('add_account', format('analytics.add_account(%L, ''tiktok'', ''place'')', :'place')), ('remove_account', format('analytics.remove_account(%L)', :'account')),
   ('record_followers', format('analytics.record_followers(%L, ''[]'')', :'account')), ('begin_follower_import', format('analytics.begin_follower_import(%L)', :'account')),
+  ('record_metrics', format('analytics.record_metrics(%L, ''[]'')', :'account')), ('record_posts', format('analytics.record_posts(%L, ''[]'')', :'account')), ('record_audience', format('analytics.record_audience(%L, ''{}'')', :'account')),
   ('add_follower_page', format('analytics.add_follower_page(%L, 0, ''[]'')', :'import')), ('finish_follower_import', format('analytics.finish_follower_import(%L)', :'import')),
   ('abandon_follower_import', format('analytics.abandon_follower_import(%L)', :'import'));
 create function pg_temp.update_workspace(place uuid) returns integer language plpgsql as $$
