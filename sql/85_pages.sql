@@ -518,10 +518,10 @@ declare
   zone constant text := analytics_private.check_timezone(profile_page.timezone);
   profile constant jsonb := shown -> 'profile';
   name constant text := '@' || (profile ->> 'username');
-  captured_at constant timestamptz := shown ->> 'captured_at';
+  captured_at constant timestamptz := (shown ->> 'captured_at')::timestamptz;
   never constant text := 'it was not captured yet';
   told constant text := 'on ' || to_char(captured_at at time zone zone, 'FMDD Mon YYYY HH24:MI');
-  seen constant timestamptz := shown #>> '{posts,captured_at}';
+  seen constant timestamptz := (shown #>> '{posts,captured_at}')::timestamptz;
   demographics constant jsonb := nullif(shown -> 'audience_demographics', 'null');
   since timestamptz;
   newest timestamptz;
