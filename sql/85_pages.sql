@@ -592,12 +592,10 @@ declare
   head constant text := analytics_private.csv_record(array['platform', 'account', 'metric', 'measured_at', 'value', 'unit', 'captured_at', 'captures', 'reason']);
 begin
   perform analytics_private.send_page_headers();
-  return head || E'
-' || (
+  return head || E'\r\n' || (
     select coalesce(string_agg(analytics_private.csv_record(array[account.platform, account.handle, m.metric,
         to_char(m.measured_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), m.value::text, m.unit, to_char(m.captured_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-        m.captures::text, m.reason]) || E'
-', '' order by m.metric, m.measured_at), '')
+        m.captures::text, m.reason]) || E'\r\n', '' order by m.metric, m.measured_at), '')
     from analytics.metrics(account.id, report_csv.since, report_csv.until, report_csv.as_known_at, report_csv.metrics) m);
 end
 $$;
