@@ -402,12 +402,12 @@ begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
   select * into content from analytics_private.engagement_of(account, period, denominator);
   facts := array[
-    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', grown.reason,
+    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', split_part(grown.reason, ';', 1),
       'note', 'on ' || to_char(grown.end_measured_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI')),
-    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', grown.reason,
+    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', split_part(grown.reason, ';', 1),
       'note', concat_ws(', ', to_char(grown.net_rate, 'FMSG999,990.0') || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
-        case when grown.previous_net is null then 'before it is not known'
-          else format('%s in the %s days before', to_char(grown.previous_net, 'FMSG999,999,999,990'), round(extract(epoch from period.last - period.first) / 86400)) end)),
+        format(case when grown.previous_net is null then 'the %s days before are not known' else '%2$s in the %1$s days before' end,
+          round(extract(epoch from period.last - period.first) / 86400), to_char(grown.previous_net, 'FMSG999,999,999,990')))),
     json_build_object('label', 'Engagement by ' || denominator, 'unit', 'percent', 'value', content.rate,
       'note', format('%s of %s posts, sums of both', content.known, content.posts),
       'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),

@@ -163,10 +163,12 @@ pub fn document(chart: &Chart, width: f64) -> Markup {
 fn picture(chart: &Chart, id: &str, width: f64, height: f64, class: &str, marks: &Markup, is_document: bool) -> Markup {
     let titled = format!("{id}-title");
     let described = format!("{id}-desc");
+    // Beside other things a picture has the size that it is made for, and shrinks in narrower places; alone it fills its window.
+    let size = (!is_document).then_some((width, height));
     html! {
-        // The size in pixels is what it is made for; narrower places shrink it.
         svg xmlns="http://www.w3.org/2000/svg" class={ "chart " (class) } role="img" aria-labelledby={ (titled) " " (described) }
-            width=(Px(width)) height=(Px(height)) viewBox={ "0 0 " (Px(width)) " " (Px(height)) } style="max-width:100%;height:auto" {
+            width=[size.map(|(width, _)| Px(width))] height=[size.map(|(_, height)| Px(height))] viewBox={ "0 0 " (Px(width)) " " (Px(height)) }
+            style=[size.map(|_| "max-width:100%;height:auto")] {
             title id=(titled) { (chart.title) }
             desc id=(described) { (chart.summary()) }
             @if is_document { style { (style()) } }
