@@ -397,7 +397,9 @@ declare
   grown record;
   content record;
   facts json[];
-  total record;
+  kind analytics.metric_registry;
+  flow record;
+  is_sum boolean;
 begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
   select * into content from analytics_private.engagement_of(account, period, denominator);
@@ -414,15 +416,16 @@ begin
     json_build_object('label', 'Posts', 'unit', 'posts', 'reason', 'posts were never captured',
       'value', case when exists (select from analytics.top_content t where t.workspace_id = account.workspace_id and t.social_account_id = account.id) then content.posts end,
       'note', coalesce('last on ' || analytics_private.day_in_words(content.last_posted_at, period.zone), 'none in this time'))];
-  for total in
-    select t.* from analytics.metric_totals(account.id, period.first, period.last, array(
-        select r.metric::text from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric in ('reach', 'views') and r.kind = 'flow'), period.zone) t
-    order by t.metric
+  for kind in
+    select r.* from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric in ('reach', 'views') and r.kind = 'flow' order by r.metric
   loop
+    flow := analytics_private.flow_sum(account, kind.metric, period.first, period.last, period.zone, 'infinity');
+    is_sum := kind.is_summable and flow.days_known = flow.days;
     -- A sum of all days if there is one, else the mean of those that are known. People of several days have no sum.
-    facts := facts || json_build_object('label', initcap(total.metric) || case when total.value is null then ' a day' else '' end, 'unit', total.unit,
-      'value', coalesce(total.value, round(total.mean_per_day)), 'reason', total.reason,
-      'note', case when total.value is null then format('mean of %s of %s days', total.days_known, total.days) else format('sum of %s days', total.days) end);
+    facts := facts || json_build_object('label', initcap(kind.metric) || case when is_sum then '' else ' a day' end, 'unit', kind.unit,
+      'value', case when is_sum then flow.total else round(flow.total::numeric / nullif(flow.days_known, 0)) end,
+      'reason', analytics_private.unknown_reason(kind, period.first, period.last),
+      'note', case when is_sum then format('sum of %s days', flow.days) else format('mean of %s of %s days', flow.days_known, flow.days) end);
   end loop;
   return to_json(facts);
 end
