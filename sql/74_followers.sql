@@ -1300,7 +1300,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
   on_platform constant text := analytics_private.known_platform(erase_follower.platform);
   asked record;
-  n bigint;
+  removed jsonb;
 begin
   if on_platform = 'instagram' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'people on Instagram are removed everywhere', 'call analytics_private.erase_person()', '{"field": "platform"}');
@@ -1312,12 +1312,13 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', replace(asked.problem, 'entry 1: ', ''), asked.hint);
   end if;
   lock table analytics_private.erased_people in access exclusive mode;
-  n := analytics_private.erase_followers(on_platform, coalesce(asked.handles, '{}'), coalesce(asked.platform_user_ids, '{}'));
-  perform analytics_private.write_audit('person.erased', 'platform_user', null, jsonb_build_object('reason', reason, 'platform', on_platform, 'removed', jsonb_build_object('platform_users', n)));
-  return jsonb_build_object('platform_users', n);
+  removed := jsonb_build_object('platform_users', analytics_private.erase_followers(on_platform, coalesce(asked.handles, '{}'), coalesce(asked.platform_user_ids, '{}')),
+    'account_posts', analytics_private.erase_from_posts(on_platform, array_remove(asked.handles, null)));
+  perform analytics_private.write_audit('person.erased', 'platform_user', null, jsonb_build_object('reason', reason, 'platform', on_platform, 'removed', removed));
+  return removed;
 end
 $$;
 comment on function analytics_private.erase_follower(text, text, text, text) is
-$$removes a person from all lists of followers on a platform other than Instagram, for good (operators); handle or platform_user_id may be null, not both
-His number stays in the sets, without a name; the next list counts him as gone, and later lists do not bring him back. Returns {platform_users: rows}. Errors: VALIDATION_ERROR.
+$$removes a person from all lists of followers and posts of accounts on a platform other than Instagram, for good (operators); handle or platform_user_id may be null, not both
+His number stays in the sets, without a name; the next list counts him as gone, and later lists do not bring him back. Returns {platform_users, account_posts}: rows. Errors: VALIDATION_ERROR.
 Example: select analytics_private.erase_follower('tiktok', 'someone', 'case 4711') ->> 'platform_users' = '0'$$;

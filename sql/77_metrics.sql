@@ -165,6 +165,10 @@ create policy "members read the metrics of their workspaces" on analytics.metric
 create or replace function analytics_private.delete_captures() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  if current_setting('transaction_isolation') <> 'read committed' and exists (select from gone) then
+    -- Captures that came after this transaction's snapshot would not be seen, and stay without an account.
+    perform analytics_private.raise_error('CONFLICT', 'an account is deleted in a READ COMMITTED transaction', 'delete it without setting an isolation level');
+  end if;
   delete from analytics.metrics_snapshots m using gone g where m.workspace_id = g.workspace_id and m.social_account_id = g.id;
   return null;
 end
@@ -475,6 +479,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   account analytics.social_accounts;
   refused record;
+  removed text[];
   given bigint;
   n_new bigint;
   n_captures bigint;
@@ -494,6 +499,15 @@ begin
   if refused.posts > 0 then
     perform analytics_private.refuse_captures(format('entry %s: captured before it was posted, or in the future', refused.late), 'posted_at is not after captured_at, and neither in the future',
       array[refused.late::integer]);
+  end if;
+
+  -- Reading this table is also the lock that erase_person() waits for, and holds against everybody once it has it.
+  if exists (select from analytics_private.erased_people) then
+    removed := array(select distinct n.name from analytics_private.read_posts(record_posts.posts) r, unnest(analytics.extract_mentions(r.caption) || r.hashtags) as n (name)
+      where analytics_private.is_removed(account.platform, n.name, null));
+    if removed <> '{}' then
+      posts := analytics_private.redact_people(record_posts.posts, removed);
+    end if;
   end if;
 
   with read as (
@@ -543,6 +557,24 @@ begin
   return jsonb_build_object('account_id', account.id, 'posts', given, 'new', n_new, 'recorded', n_captures, 'repeated', given - n_captures);
 end
 $$;
+
+-- Takes people who were removed on request out of the posts of accounts on a platform.
+create or replace function analytics_private.erase_from_posts(platform text, names text[]) returns bigint
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  update analytics.top_content t set caption = analytics_private.redact_people(t.caption, names), extra_data = analytics_private.redact_people(t.extra_data::text, names)::jsonb,
+    mentions = array(select x from unnest(t.mentions) with ordinality as u (x, o) where x <> all (names) order by o),
+    hashtags = array(select x from unnest(t.hashtags) with ordinality as u (x, o) where x <> all (names) order by o)
+  from analytics.social_accounts a
+  where a.workspace_id = t.workspace_id and a.id = t.social_account_id and a.platform = erase_from_posts.platform
+    and (t.mentions && names or t.hashtags && names or analytics_private.names_people(t.caption, names) or analytics_private.names_people(t.extra_data::text, names));
+  get diagnostics n = row_count;
+  return n;
+end
+$$;
+comment on function analytics_private.erase_from_posts(text, text[]) is 'the posts of our accounts without people who were removed on request; returns how many named them';
 
 create or replace function analytics.record_posts(account_id uuid, posts text, captured_at timestamptz default clock_timestamp(), source text default 'manual') returns jsonb
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

@@ -105,7 +105,8 @@ begin
   delete from analytics.profiles p where p.id = any (doomed);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profiles', n,
-    'platform_users', analytics_private.erase_followers('instagram', array(select x from unnest(names) x where x is distinct from id_known), array_remove(array[id_known], null)));
+    'platform_users', analytics_private.erase_followers('instagram', array(select x from unnest(names) x where x is distinct from id_known), array_remove(array[id_known], null)),
+    'account_posts', analytics_private.erase_from_posts('instagram', names));
   perform analytics_private.write_audit('person.erased', 'profile', doomed[1], jsonb_build_object('reason', reason, 'removed', counts));
   return counts;
 end
