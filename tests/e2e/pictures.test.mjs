@@ -1,5 +1,6 @@
 // Pictures and pages in a real browser: what a person sees, on a screen and on a phone, in light and dark; what a screen reader is told;
-// and that nothing of what strangers wrote is anything but text. Screenshots are left in STATE/log/pictures.
+// and that nothing of what strangers wrote is anything but text. Screenshots go to STATE/log/pictures, which make test keeps as
+// .dev/pictures.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:http";
@@ -73,7 +74,7 @@ before(async () => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
   browser = await puppeteer.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     // Chromium's sandbox refuses to run as root, as tests do in a container; what is opened here is our own page on loopback.
     args: process.getuid() === 0 ? ["--no-sandbox"] : [],
   });
