@@ -448,7 +448,7 @@ begin
       json_build_object('half', analytics_private.best_times_document(account, times, denominator)),
       json_build_object('chart', analytics_private.audience_document(account, 'followers', period.zone)),
       json_build_object('table', json_build_object('title', 'Posts with the most likes and comments', 'subtitle', period.in_words,
-        'columns', json_build_array(json_build_array('post', null), json_build_array('published', null), json_build_array('likes', 'likes'), json_build_array('comments', 'comments'),
+        'columns', json_build_array(json_build_array('post', null), json_build_array('published', 'time'), json_build_array('likes', 'likes'), json_build_array('comments', 'comments'),
           json_build_array('reach', 'people'), json_build_array('engagement by ' || denominator, 'percent')),
         'reason', 'no post of this time was captured',
         'rows', (
@@ -545,7 +545,7 @@ begin
             'label', left(coalesce(i.caption, ''), 140)) order by i.posted_at), '[]')
           from jsonb_to_recordset(shown #> '{posts,items}') as i (posted_at timestamptz, engagement_rate_by_followers double precision, caption text)))))),
     json_build_object('table', json_build_object('title', 'Posts with the most likes and comments', 'reason', 'its posts were not captured yet',
-      'columns', json_build_array(json_build_array('post', null), json_build_array('published', null), json_build_array('likes', 'likes'), json_build_array('comments', 'comments'),
+      'columns', json_build_array(json_build_array('post', null), json_build_array('published', 'time'), json_build_array('likes', 'likes'), json_build_array('comments', 'comments'),
         json_build_array('engagement by followers', 'percent')),
       'rows', (
         select coalesce(json_agg(json_build_array(

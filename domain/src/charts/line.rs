@@ -55,8 +55,10 @@ impl Series {
     }
 }
 
-/// Lines are told apart by these as well as by colour.
-const DASHES: [&str; 4] = ["", "7 4", "2 4", "9 3 2 3"];
+/// Lines are told apart by these as well as by colour. The first is solid.
+fn dashes(number: usize) -> Option<&'static str> {
+    [None, Some("7 4"), Some("2 4"), Some("9 3 2 3")][number % 4]
+}
 
 impl Line {
     pub(super) fn is_empty(&self) -> bool {
@@ -68,7 +70,12 @@ impl Line {
     }
 
     fn is_within_days(&self) -> bool {
-        matches!(self.bucket.as_str(), "hour" | "capture")
+        self.bucket.as_str() == "hour" || self.is_of_captures()
+    }
+
+    /// Then what is missing cannot be counted: an unknown value only marks a gap between two captures.
+    fn is_of_captures(&self) -> bool {
+        self.bucket.as_str() == "capture"
     }
 
     fn moment(&self, at: LocalSeconds) -> String {
@@ -114,6 +121,7 @@ impl Line {
             return None;
         }
         Some(match &self.series[..] {
+            [_] if self.is_of_captures() => "hatched: not known".to_owned(),
             [series] => format!("hatched: not known ({} of {})", missing, self.buckets(series.total())),
             _ => "where a line is broken, nothing is known".to_owned(),
         })
@@ -182,7 +190,6 @@ impl Line {
                 }
             }
         }
-        let dash = DASHES[if number < 1 { 0 } else { number % DASHES.len() }];
         let colour = colour(number);
         // Single values are seen where there is room for them.
         let is_sparse = self.series.len() == 1 && series.known().count() <= 32;
@@ -190,7 +197,7 @@ impl Line {
             @if self.series.len() == 1 && !scale.axis.is_cut() && !area.is_empty() {
                 path d=(area) fill=(colour) fill-opacity=".1" {}
             }
-            @if !path.is_empty() { path class="path" d=(path) stroke=(colour) stroke-dasharray=[(!dash.is_empty()).then_some(dash)] {} }
+            @if !path.is_empty() { path class="path" d=(path) stroke=(colour) stroke-dasharray=[dashes(number)] {} }
             @for (x, y) in &lone { circle cx=(Px(*x)) cy=(Px(*y)) r="3" fill=(colour) {} }
             @if is_sparse {
                 @for point in series.known() {
@@ -237,8 +244,7 @@ impl Line {
         let markup = html! {
             @for (number, (x, y, name, last)) in places.iter().enumerate() {
                 g transform=(shift(*x, y + 10.0)) {
-                    @let dash = DASHES[if number < 1 { 0 } else { number % DASHES.len() }];
-                    line class="path" x1="1" x2=(Px(SWATCH - 1.0)) y1="-4" y2="-4" stroke=(colour(number)) stroke-dasharray=[(!dash.is_empty()).then_some(dash)] {}
+                    line class="path" x1="1" x2=(Px(SWATCH - 1.0)) y1="-4" y2="-4" stroke=(colour(number)) stroke-dasharray=[dashes(number)] {}
                     text x=(Px(SWATCH + 5.0)) y="0" { (name) " " tspan class="strong" { (last) } }
                 }
             }
@@ -262,7 +268,7 @@ impl Line {
                 self.moment(last.0),
                 self.value(low),
                 self.value(high),
-                if missing == 0 {
+                if missing == 0 || self.is_of_captures() {
                     String::new()
                 } else {
                     format!("; {missing} of {} not known", self.buckets(series.total()))
@@ -273,7 +279,9 @@ impl Line {
     }
 
     pub(super) fn table(&self) -> TableRows {
-        let mut times: Vec<LocalSeconds> = self.series.iter().flat_map(|series| series.times.iter().copied()).collect();
+        let points = self.series.iter().flat_map(Series::points);
+        let mut times: Vec<LocalSeconds> =
+            points.filter(|(_, value)| value.is_some() || !self.is_of_captures()).map(|(at, _)| at).collect();
         times.sort_unstable();
         times.dedup();
         let mut rows: Vec<Vec<String>> = times.iter().map(|&at| vec![self.moment(at)]).collect();

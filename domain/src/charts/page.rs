@@ -189,7 +189,8 @@ impl Fact {
                 dt { (self.label) }
                 @match self.value.0 {
                     Some(value) => {
-                        dd class="value" { @if self.is_change { (self.unit.change(value)) } @else { (self.unit.value(value)) } }
+                        @let told = if self.is_change { self.unit.change(value) } else { self.unit.value(value) };
+                        dd class={ "value" @if told.len() > 10 { " long" } } { (told) }
                         @if !self.note.is_empty() { dd class="soft" { (self.note) } }
                     }
                     None => {

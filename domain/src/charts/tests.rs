@@ -73,6 +73,18 @@ fn a_gap_is_no_line() {
 }
 
 #[test]
+fn captures_far_apart_are_not_joined() {
+    let mut plot = line(json!([10, 11, null, 14]));
+    plot["line"]["bucket"] = json!("capture");
+    let chart = chart(plot);
+    let svg = chart.svg(640.0);
+    let document = Document::parse(&svg).unwrap();
+    assert!(texts(&document).contains(&"hatched: not known".to_owned()));
+    // What only marks the gap is no row.
+    assert_eq!(chart.table().rows.len(), 3);
+}
+
+#[test]
 fn nothing_known_is_said() {
     let mut empty = chart(line(json!([null, null])));
     empty.reason = Some(Text::new("Instagram shows this from 100 followers on"));
