@@ -589,6 +589,108 @@ Returns {account_id, posts, new, recorded (captures), repeated (captures of a po
 Errors: VALIDATION_ERROR (details positions; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected).
 Example: select analytics.record_posts('0195c3a0-0000-7000-8000-0000000000c0', '[{"id": "17", "posted_at": "2026-05-03T10:00:00Z", "likes": 40, "comments": 5, "shares": 4, "saves": 1, "reach": 1000}]') ->> 'new' = '1'$$;
 
+-- A distribution in S4's form, largest first. Null when the platform had no answer; refused when it cannot be read.
+create or replace function analytics_private.insight_list(key_name text, field text, distribution jsonb) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  merged jsonb;
+  measure text;
+begin
+  if coalesce(insight_list.distribution, 'null') = 'null' then
+    return null;
+  end if;
+  select analytics.audience_to_jsonb(analytics.audience_merge(insight_list.distribution)) into merged;
+  if merged -> 'unreadable' <> '{}' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', format('%s is not a distribution that can be read', insight_list.field),
+      (select string_agg(k, '; ') from jsonb_object_keys(merged -> 'unreadable') k), jsonb_build_object('field', insight_list.field));
+  elsif merged ->> 'documents' = '0' then
+    return null;
+  end if;
+  measure := case when merged ->> 'measure' = 'activity' then 'activity' when merged -> 'kinds' ? 'counts' then 'count' else 'share' end;
+  return (
+    select jsonb_agg(jsonb_build_object(insight_list.key_name, case insight_list.key_name
+        when 'gender' then case t.key when 'F' then 'female' when 'M' then 'male' when 'U' then 'unknown' else t.key end
+        else t.key end, measure, case measure when 'count' then to_jsonb(t.count) else to_jsonb(t.share) end) order by t.place)
+    from analytics.audience_top(merged::analytics.audience, null) t);
+end
+$$;
+
+create or replace function analytics_private.record_audience(
+  account_id uuid, insights text, audience text, snapshot_date date, base bigint, captured_at timestamptz, source text
+) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  account analytics.social_accounts;
+  given jsonb;
+  row analytics.audience_insights;
+  stored analytics.audience_insights;
+  unknown text[];
+begin
+  perform analytics_private.require_user();
+  account := analytics_private.account_to_record(record_audience.account_id, record_audience.captured_at, record_audience.source);
+  begin
+    given := record_audience.insights::jsonb;
+  exception when data_exception or program_limit_exceeded then
+    given := null;
+  end;
+  if given is null or jsonb_typeof(given) <> 'object' or octet_length(record_audience.insights) > 1048576 then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'insights cannot be read as a JSON object', 'give an object of at most 1 MiB with age_ranges, genders, countries, cities, active_hours, active_days',
+      '{"field": "insights"}');
+  elsif record_audience.audience is null or record_audience.audience not in ('followers', 'engaged', 'reached') then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such audience', 'followers, engaged or reached', '{"field": "audience"}');
+  elsif record_audience.base < 0 then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'base is negative', 'give the number of people of the audience, or null', '{"field": "base"}');
+  elsif record_audience.snapshot_date > record_audience.captured_at + interval '1 day' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'snapshot_date is after captured_at', null, '{"field": "snapshot_date"}');
+  end if;
+  unknown := array(select k from jsonb_object_keys(given) k where k not in ('age_ranges', 'genders', 'countries', 'cities', 'active_hours', 'active_days') order by k);
+  if unknown <> '{}' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', format('%s is no part of insights', unknown[1]), 'age_ranges, genders, countries, cities, active_hours, active_days', '{"field": "insights"}');
+  end if;
+  row.workspace_id := account.workspace_id;
+  row.social_account_id := account.id;
+  row.audience := record_audience.audience;
+  row.captured_at := record_audience.captured_at;
+  row.snapshot_date := coalesce(record_audience.snapshot_date, (record_audience.captured_at at time zone 'UTC')::date);
+  row.base := record_audience.base;
+  row.age_ranges := analytics_private.insight_list('range', 'age_ranges', given -> 'age_ranges');
+  row.genders := analytics_private.insight_list('gender', 'genders', given -> 'genders');
+  row.countries := analytics_private.insight_list('country', 'countries', given -> 'countries');
+  row.cities := analytics_private.insight_list('city', 'cities', given -> 'cities');
+  row.active_hours := analytics_private.insight_list('hour', 'active_hours', given -> 'active_hours');
+  row.active_days := analytics_private.insight_list('day', 'active_days', given -> 'active_days');
+  row.source := record_audience.source;
+  insert into analytics.audience_insights values (row.*) on conflict do nothing;
+  if not found then
+    select i.* into stored from analytics.audience_insights i
+    where i.workspace_id = row.workspace_id and i.social_account_id = row.social_account_id and i.audience = row.audience and i.captured_at = row.captured_at;
+    if to_jsonb(stored) - 'source' <> to_jsonb(row) - 'source' then
+      perform analytics_private.raise_error('CONFLICT', 'other insights of this audience were captured at that moment', 'what the platform restated has a captured_at of its own');
+    end if;
+    return jsonb_build_object('account_id', account.id, 'recorded', false, 'snapshot_date', row.snapshot_date);
+  end if;
+  perform analytics_private.write_audit('audience.recorded', 'social_account', account.id, jsonb_build_object('audience', row.audience, 'snapshot_date', row.snapshot_date,
+    'source', row.source), account.workspace_id);
+  return jsonb_build_object('account_id', account.id, 'recorded', true, 'snapshot_date', row.snapshot_date);
+end
+$$;
+
+create or replace function analytics.record_audience(
+  account_id uuid, insights text, audience text default 'followers', snapshot_date date default null, base bigint default null, captured_at timestamptz default clock_timestamp(),
+  source text default 'manual'
+) returns jsonb language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.record_audience(record_audience.account_id, record_audience.insights, record_audience.audience, record_audience.snapshot_date, record_audience.base,
+    record_audience.captured_at, record_audience.source);
+end
+$$;
+comment on function analytics.record_audience(uuid, text, text, date, bigint, timestamptz, text) is
+$$stores who an account's audience is, as captured at a moment
+insights: a JSON object of at most 1 MiB with any of age_ranges, genders, countries, cities, active_hours, active_days, each in a form that audience_merge() reads: [{"country": "US", "count": 12}], {"US": 12}, {"US": 0.4}, Meta's breakdowns, 'Nigeria: 60.1%, India: 4.2%'. Null, [] and an empty answer: the platform had none, which is not zero. audience: followers, engaged or reached. snapshot_date: the day it is about; default that of captured_at. base: how many people the audience has, where it is known.
+Returns {account_id, recorded (false: that capture is there already), snapshot_date}. Needs the role editor. One audit record a capture.
+Errors: VALIDATION_ERROR (details field), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; other insights of that moment).
+Example: select analytics.record_audience('0195c3a0-0000-7000-8000-0000000000c0', '{"genders": {"F": 30, "M": 10}}', base => 40) ->> 'recorded' = 'true'$$;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Reading
 

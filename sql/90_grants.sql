@@ -172,6 +172,7 @@ to authenticated, service_role, @installer@;
 grant insert, update, delete on analytics.metric_registry to service_role, @installer@;
 grant execute on function
   analytics.record_metrics(uuid, text, text[], timestamptz[], bigint[], timestamptz, text), analytics.record_posts(uuid, text, timestamptz, text),
+  analytics.record_audience(uuid, text, text, date, bigint, timestamptz, text), analytics_private.record_audience(uuid, text, text, date, bigint, timestamptz, text),
   analytics_private.record_metrics(uuid, text, text[], timestamptz[], bigint[], timestamptz, text), analytics_private.record_posts(uuid, text, timestamptz, text),
   analytics.metrics(uuid, timestamptz, timestamptz, timestamptz, text[]), analytics.metric_series(uuid, text, timestamptz, timestamptz, text, text, timestamptz, text),
   analytics.growth(uuid, timestamptz, timestamptz, text, text, timestamptz), analytics.metric_totals(uuid, timestamptz, timestamptz, text[], text, timestamptz),

@@ -10,60 +10,16 @@ use std::ops::Range;
 use analytics_domain::follower_set::{
     self as domain, Builder, Change, Chunk, Collector, Comparison, Directory, Error, FollowerSet, Ids, Stored,
 };
-use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
-use pgrx::datum::{Array, Datum, Internal};
+use pgrx::datum::{Array, Internal};
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{impl_sql_translatable, pg_sys};
 
 use crate::pg::aggregate;
 use crate::pg::interrupts;
-use crate::pg::varlena::Varlena;
+use crate::pg::varlena::{self, stored_type};
 
-/// An argument of type `follower_set`, not yet read.
-#[derive(Clone, Copy)]
-struct Set<'a>(Varlena<'a>);
-
-/// A result of type `follower_set`.
-struct SetBytes(Vec<u8>);
-
-impl_sql_translatable!(Set<'_>, "analytics.follower_set");
-impl_sql_translatable!(SetBytes, "analytics.follower_set");
-
-impl FromDatum for Set<'_> {
-    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: a follower_set is a varlena.
-        unsafe { Varlena::from_polymorphic_datum(datum, is_null, oid) }.map(Self)
-    }
-}
-
-// SAFETY: as above.
-unsafe impl<'fcx> ArgAbi<'fcx> for Set<'fcx> {
-    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        Set(unsafe { <Varlena<'fcx> as ArgAbi<'fcx>>::unbox_arg_unchecked(arg) })
-    }
-}
-
-impl IntoDatum for SetBytes {
-    fn into_datum(self) -> Option<pg_sys::Datum> {
-        self.0.into_datum()
-    }
-
-    fn type_oid() -> pg_sys::Oid {
-        // Only asked for arguments of queries and elements of arrays, which these never are.
-        pg_sys::BYTEAOID
-    }
-}
-
-// SAFETY: the datum is a varlena like bytea.
-unsafe impl BoxRet for SetBytes {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        match self.into_datum() {
-            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
-            None => fcinfo.return_null(),
-        }
-    }
-}
+stored_type!(Set, SetBytes, "analytics.follower_set");
 
 impl Stored for Set<'_> {
     fn read(&self, range: Range<usize>, into: &mut Vec<u8>) {
@@ -177,14 +133,7 @@ fn follower_set_out(set: Set) -> CString {
 /// The bytes as they are stored, checked to the last one.
 #[pg_extern(immutable, strict, parallel_safe, requires = ["follower_set_shell"])]
 fn follower_set_recv(message: Internal) -> SetBytes {
-    // SAFETY: the server calls a receive function with the message it has read; the bytes stay for the call.
-    let bytes = unsafe {
-        let Some(message) = message.get::<pg_sys::StringInfoData>() else { pgrx::error!("there is no message") };
-        let message = std::ptr::from_ref(message).cast_mut();
-        let length = (*message).len - (*message).cursor;
-        let start = pg_sys::pq_getmsgbytes(message, length);
-        std::slice::from_raw_parts(start.cast::<u8>(), length as usize)
-    };
+    let bytes = varlena::message(&message);
     if let Err(error) = FollowerSet::new(bytes).and_then(|set| set.verify(interrupts::check)) {
         refuse(PgSqlErrorCode::ERRCODE_INVALID_BINARY_REPRESENTATION, &error.to_string());
     }

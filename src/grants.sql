@@ -55,11 +55,41 @@ grant execute on function
   analytics.follower_set_recv(internal), analytics.follower_set_from_array(bigint[]), analytics.follower_set_agg(bigint),
   analytics.union_agg(analytics.follower_set), analytics.intersect_agg(analytics.follower_set)
 to authenticated, service_role, anon, @extowner@;
+-- Merged audiences: likewise.
+grant usage on type analytics.audience to authenticated, service_role, anon, analytics_owner, @extowner@;
+grant execute on function
+  analytics.audience_in(cstring), analytics.audience_out(analytics.audience), analytics.audience_recv(internal),
+  analytics.audience_send(analytics.audience), analytics.audience_from_jsonb(jsonb), analytics.audience_to_jsonb(analytics.audience),
+  analytics.audience_share(analytics.audience, text), analytics.audience_base(analytics.audience),
+  analytics.audience_documents(analytics.audience), analytics.audience_top(analytics.audience, integer),
+  analytics.affinity(analytics.audience, analytics.audience, double precision), analytics.audience_merge(jsonb),
+  analytics.audience_merge(jsonb, double precision), analytics.audience_rollup(analytics.audience)
+to authenticated, service_role, anon, @extowner@;
 -- Pure too; called by questions about followers, which run with the caller's rights.
 grant execute on function
   analytics_private.replay_deltas(analytics.follower_set, bytea[], bytea[]), analytics_private.remap(analytics.follower_set, bigint[], bigint[]),
   analytics_private.greedy_cover(bytea[], integer), analytics_private.change_id(uuid, timestamptz, integer, bigint),
   analytics_private.read_handle(text, text), analytics_private.judge_series(double precision[], integer)
+to authenticated, service_role, anon, @extowner@;
+
+-- Summaries of engagement: all of the type, for everybody who has one.
+grant usage on type analytics.engagement_summary to authenticated, service_role, anon, analytics_owner, @extowner@;
+grant execute on function
+  analytics.denominator(analytics.engagement_summary), analytics.posts_counted(analytics.engagement_summary),
+  analytics.posts_with_rate(analytics.engagement_summary), analytics.posts_without_rate(analytics.engagement_summary),
+  analytics.posts_with_hidden_counts(analytics.engagement_summary),
+  analytics.posts_with_denominator(analytics.engagement_summary),
+  analytics.posts_without_denominator(analytics.engagement_summary), analytics.sum_of_interactions(analytics.engagement_summary),
+  analytics.sum_of_denominators(analytics.engagement_summary), analytics.ratio_of_sums(analytics.engagement_summary),
+  analytics.mean_of_ratios(analytics.engagement_summary), analytics.standard_deviation(analytics.engagement_summary),
+  analytics.minimum(analytics.engagement_summary), analytics.maximum(analytics.engagement_summary),
+  analytics.quantile_error(analytics.engagement_summary), analytics.engagement_summary_out(analytics.engagement_summary),
+  analytics.engagement_summary_send(analytics.engagement_summary),
+  analytics.quantile(analytics.engagement_summary, double precision),
+  analytics.quantiles(analytics.engagement_summary, double precision[]), analytics.engagement_summary_in(cstring),
+  analytics.engagement_summary_recv(internal), analytics.engagement_stats(bigint, bigint, bigint, bigint, bigint),
+  analytics.engagement_stats_by_followers(bigint, bigint, bigint),
+  analytics.engagement_stats_by_views(bigint, bigint, bigint, bigint, bigint), analytics.rollup(analytics.engagement_summary)
 to authenticated, service_role, anon, @extowner@;
 
 -- What the policies and the functions that run with the caller's rights ask.

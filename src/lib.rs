@@ -4,11 +4,13 @@
 //! functions that move rows are in `sql/`, put in place by `analytics.install()`.
 
 mod access;
+mod audience;
 mod audiences;
 mod audit;
 mod billing;
 mod charts;
 mod engagement;
+mod engagement_stats;
 mod follower_set;
 mod followers;
 mod identity;

@@ -32,15 +32,24 @@ pub fn engagement_rate_by_views(
     percent([likes, comments, shares, saves], views)
 }
 
-/// The sum is exact, and multiplied by 100 before the division: up to 90 trillion interactions the result is rounded
-/// once, so 7 of 100 is 7 and not 7.000000000000001.
 fn percent<const N: usize>(counts: [Option<i64>; N], denominator: Option<i64>) -> Option<f64> {
     let denominator = denominator.filter(|&d| d > 0)?;
-    let mut interactions = 0_i128;
+    Some(percent_of(interactions(counts)?, denominator))
+}
+
+/// The sum of the counts, if all are known.
+pub(crate) fn interactions<const N: usize>(counts: [Option<i64>; N]) -> Option<u128> {
+    let mut sum = 0;
     for count in counts {
-        interactions += i128::from(count.filter(|&c| c >= 0)?);
+        sum += u128::from(u64::try_from(count?).ok()?);
     }
-    Some((interactions * 100) as f64 / denominator as f64)
+    Some(sum)
+}
+
+/// The sum is exact, and multiplied by 100 before the division: up to 90 trillion interactions the result is rounded
+/// once, so 7 of 100 is 7 and not 7.000000000000001.
+pub(crate) fn percent_of(interactions: u128, denominator: i64) -> f64 {
+    (interactions * 100) as f64 / denominator as f64
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 pub mod access;
 /// Values of a series that stand out.
 pub mod anomalies;
+/// Who an audience is made of: distributions merged into one.
+pub mod audience;
 /// Ids of changes that are stored as sets.
 pub mod audiences;
 /// Audit records: canonical form, digests, Merkle roots, chained segments, signed checkpoints.
@@ -18,6 +20,8 @@ pub mod charts;
 pub mod digest;
 /// Engagement rates.
 pub mod engagement;
+/// Engagement rates of many posts in one mergeable summary.
+pub mod engagement_stats;
 /// Taking people who were removed on request out of a document.
 pub mod erasure;
 /// Compressed sets of followers.

@@ -1,5 +1,7 @@
 //! `json` and `jsonb` in without a copy, `jsonb` out without a detour through text.
 
+pub mod stored;
+
 use std::ffi::CString;
 
 use analytics_domain::audit::{Canonical, Document};
@@ -79,117 +81,74 @@ unsafe impl BoxRet for StoredJsonb<Vec<u8>> {
     }
 }
 
-// The server's form (utils/jsonb.h): a container is a header, an entry for each element, and the elements behind each
-// other; an object has the keys first, sorted by (length, bytes), then the values.
-const COUNT: u32 = 0x0FFF_FFFF;
-const IS_SCALAR: u32 = 0x1000_0000;
-const IS_OBJECT: u32 = 0x2000_0000;
-const ENTRY_IS_END: u32 = 0x8000_0000;
-const ENTRY_TYPE: u32 = 0x7000_0000;
-
 /// Containers within containers. What was written must be readable at any depth of the stack: a bound of ours, far within
 /// max_stack_depth, and not what happens to be left of it.
 const MAX_DEPTH: usize = 256;
 
+impl<B: AsRef<[u8]>> StoredJsonb<B> {
+    /// The document; nothing if its bytes are damaged.
+    pub fn value(&self) -> Option<stored::Value<'_>> {
+        stored::document(self.0.as_ref())
+    }
+}
+
 impl<B: AsRef<[u8]>> Document for StoredJsonb<B> {
     fn write(&self, to: &mut Canonical) -> Option<()> {
-        let bytes = self.0.as_ref();
-        if word(bytes, 0)? & IS_SCALAR != 0 {
-            // A lone value is kept as an array of one.
-            let entry = word(bytes, 4)?;
-            return write_element(bytes.get(8..)?, 0, (entry & COUNT) as usize, entry, MAX_DEPTH, to);
-        }
-        write_container(bytes, MAX_DEPTH, to)
+        write_value(self.value()?, MAX_DEPTH, to)
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+fn write_value(value: stored::Value, depth: usize, to: &mut Canonical) -> Option<()> {
+    use stored::Value;
+    match value {
+        Value::Null => to.null(),
+        Value::Boolean(value) => to.boolean(value),
+        Value::Text(text) => to.string(text),
+        Value::Number(number) => write_number(number, to)?,
+        Value::List(list) => {
+            let depth = deeper(depth)?;
+            to.array(list.len());
+            for element in list.values() {
+                write_value(element?, depth, to)?;
+            }
+        }
+        Value::Object(object) => {
+            let depth = deeper(depth)?;
+            to.object(object.len());
+            for pair in object.pairs() {
+                let (key, value) = pair?;
+                to.key(key);
+                write_value(value, depth, to)?;
+            }
+        }
+    }
+    Some(())
 }
 
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn write_container(bytes: &[u8], depth: usize, to: &mut Canonical) -> Option<()> {
-    let depth = depth.checked_sub(1)?;
+fn deeper(depth: usize) -> Option<usize> {
     // SAFETY: raises when too little stack is left; nothing here has a destructor that matters.
     unsafe { pg_sys::check_stack_depth() };
-    let header = word(bytes, 0)?;
-    let count = (header & COUNT) as usize;
-    let is_object = header & IS_OBJECT != 0;
-    let entries = if is_object { count.checked_mul(2)? } else { count };
-    let data = bytes.get(4 + entries * 4..)?;
-    let entry = |index: usize| word(bytes, 4 + index * 4);
-    let end_of =
-        |start: usize, entry: u32| (entry & COUNT) as usize + if entry & ENTRY_IS_END != 0 { 0 } else { start };
-    if !is_object {
-        to.array(count);
-        let mut start = 0;
-        for index in 0..count {
-            let element = entry(index)?;
-            let end = end_of(start, element);
-            write_element(data, start, end, element, depth, to)?;
-            start = end;
-        }
-        return Some(());
-    }
-    to.object(count);
-    let mut value_start = 0;
-    for index in 0..count {
-        value_start = end_of(value_start, entry(index)?);
-    }
-    let mut key_start = 0;
-    for index in 0..count {
-        let key_end = end_of(key_start, entry(index)?);
-        to.key(data.get(key_start..key_end)?);
-        key_start = key_end;
-        let value = entry(count + index)?;
-        let value_end = end_of(value_start, value);
-        write_element(data, value_start, value_end, value, depth, to)?;
-        value_start = value_end;
-    }
-    Some(())
+    depth.checked_sub(1)
 }
 
-fn write_element(data: &[u8], start: usize, end: usize, entry: u32, depth: usize, to: &mut Canonical) -> Option<()> {
-    // Numbers and containers begin at the next multiple of four.
-    let aligned = start.next_multiple_of(4);
-    match entry & ENTRY_TYPE {
-        0x0000_0000 => to.string(data.get(start..end)?),
-        0x1000_0000 => write_numeric(data.get(aligned..end)?, to)?,
-        0x2000_0000 => to.boolean(false),
-        0x3000_0000 => to.boolean(true),
-        0x4000_0000 => to.null(),
-        0x5000_0000 => write_container(data.get(aligned..end)?, depth, to)?,
-        _ => return None,
-    }
-    Some(())
-}
-
-/// A stored numeric (backend/utils/adt/numeric.c), with the length before it.
-fn write_numeric(bytes: &[u8], to: &mut Canonical) -> Option<()> {
-    // The length is in four bytes, or in one that is odd.
-    let has_short_length = cfg!(target_endian = "little") && bytes.first()? & 1 == 1;
-    write_numeric_value(bytes.get(if has_short_length { 1 } else { 4 }..)?, to)
-}
-
-/// The same without the length.
-pub fn write_numeric_value(bytes: &[u8], to: &mut Canonical) -> Option<()> {
-    let header = half(bytes, 0)?;
-    let (is_negative, weight, digits) = match header & 0xC000 {
-        // Infinities and NaN: the header says which.
-        0xC000 => (false, header as i16, &bytes[..0]),
-        0x8000 => {
-            let weight = header & 0x3F;
-            let weight = if header & 0x40 != 0 { weight | !0x3F } else { weight };
-            (header & 0x2000 != 0, weight as i16, bytes.get(2..)?)
-        }
-        sign => (sign == 0x4000, half(bytes, 2)? as i16, bytes.get(4..)?),
-    };
-    let digits = digits.as_chunks::<2>().0;
+fn write_number(number: stored::Numeric, to: &mut Canonical) -> Option<()> {
+    let stored::Parts { is_negative, weight, digits, .. } = number.parts()?;
     to.number(is_negative, weight, digits.iter().map(|digit| u16::from_ne_bytes(*digit)));
     Some(())
+}
+
+/// A numeric that is stored by itself, without its length.
+pub fn write_numeric_value(bytes: &[u8], to: &mut Canonical) -> Option<()> {
+    write_number(stored::Numeric(bytes), to)
+}
+
+/// The jsonb of a text, by the server's parser.
+pub fn parse(text: &std::ffi::CStr) -> Option<StoredJsonb<&[u8]>> {
+    // SAFETY: jsonb_in takes a C string, and raises when it is no JSON; what it returns is in the current memory context.
+    unsafe {
+        let datum = direct_function_call_as_datum(pg_sys::jsonb_in, &[text.into_datum()])?;
+        <&[u8]>::from_polymorphic_datum(datum, false, pg_sys::BYTEAOID).map(StoredJsonb)
+    }
 }
 
 /// A copy in the server's memory, which frees it with the function's context.

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::datum::Internal;
 use pgrx::{FromDatum, pg_sys, varlena};
 
 /// An argument of variable length, not yet fetched from where it is stored.
@@ -22,6 +23,75 @@ impl FromDatum for Varlena<'_> {
 unsafe impl<'fcx> ArgAbi<'fcx> for Varlena<'fcx> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| pgrx::error!("an argument is null"))
+    }
+}
+
+/// A type of our own whose values are bytes: how functions take one, not yet read, and how they return one.
+macro_rules! stored_type {
+    ($argument:ident, $result:ident, $name:literal) => {
+        #[doc = concat!("An argument of type `", $name, "`, not yet read.")]
+        #[derive(Clone, Copy)]
+        struct $argument<'a>($crate::pg::varlena::Varlena<'a>);
+
+        #[doc = concat!("A result of type `", $name, "`.")]
+        struct $result(Vec<u8>);
+
+        pgrx::impl_sql_translatable!($argument<'_>, $name);
+        pgrx::impl_sql_translatable!($result, $name);
+
+        impl pgrx::FromDatum for $argument<'_> {
+            unsafe fn from_polymorphic_datum(
+                datum: pgrx::pg_sys::Datum,
+                is_null: bool,
+                oid: pgrx::pg_sys::Oid,
+            ) -> Option<Self> {
+                // SAFETY: the type's values are varlenas.
+                unsafe { $crate::pg::varlena::Varlena::from_polymorphic_datum(datum, is_null, oid) }.map(Self)
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl<'fcx> pgrx::callconv::ArgAbi<'fcx> for $argument<'fcx> {
+            unsafe fn unbox_arg_unchecked(arg: pgrx::callconv::Arg<'_, 'fcx>) -> Self {
+                Self(unsafe {
+                    <$crate::pg::varlena::Varlena<'fcx> as pgrx::callconv::ArgAbi<'fcx>>::unbox_arg_unchecked(arg)
+                })
+            }
+        }
+
+        impl pgrx::IntoDatum for $result {
+            fn into_datum(self) -> Option<pgrx::pg_sys::Datum> {
+                self.0.into_datum()
+            }
+
+            fn type_oid() -> pgrx::pg_sys::Oid {
+                // Only asked for arguments of queries and elements of arrays, which these never are.
+                pgrx::pg_sys::BYTEAOID
+            }
+        }
+
+        // SAFETY: the datum is a varlena like bytea.
+        unsafe impl pgrx::callconv::BoxRet for $result {
+            unsafe fn box_into<'fcx>(self, fcinfo: &mut pgrx::callconv::FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+                match pgrx::IntoDatum::into_datum(self) {
+                    Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+                    None => fcinfo.return_null(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use stored_type;
+
+/// The rest of a message that a receive function is called with.
+pub fn message(message: &Internal) -> &[u8] {
+    // SAFETY: the server calls a receive function with the message it has read; the bytes stay for the call.
+    unsafe {
+        let Some(message) = message.get::<pg_sys::StringInfoData>() else { pgrx::error!("there is no message") };
+        let message = std::ptr::from_ref(message).cast_mut();
+        let length = (*message).len - (*message).cursor;
+        let start = pg_sys::pq_getmsgbytes(message, length);
+        std::slice::from_raw_parts(start.cast::<u8>(), length as usize)
     }
 }
 
