@@ -488,7 +488,7 @@ declare
   line record;
 begin
   select json_agg(floor(extract(epoch from p.at at time zone zone))::bigint order by p.at) as times, json_agg(p.value order by p.at) as values, min(p.at) as first, max(p.at) as last,
-    count(p.value) as known
+    count(p.value) as known, case when min(p.at) = max(p.at) then 43200 else 0 end as room
   into line
   from (
     select c.captured_at as at, c.followers_count as value from jsonb_to_recordset(history) as c (captured_at timestamptz, followers_count bigint)
@@ -496,11 +496,11 @@ begin
     select g.captured_at - (g.captured_at - g.before) / 2, null
     from (select c.captured_at, lag(c.captured_at) over (order by c.captured_at) as before from jsonb_to_recordset(history) as c (captured_at timestamptz)) g
     where g.captured_at - g.before > interval '2 days') p;
-  return json_build_object('title', format('Followers of @%s', profile ->> 'username'), 'subtitle', format('at each of the newest %s captures', line.known),
+  return json_build_object('title', format('Followers of @%s', profile ->> 'username'), 'subtitle', case when line.known = 1 then 'at its only capture' else format('at the newest %s captures', line.known) end,
     'zone', zone, 'captured_at', analytics_private.wall_clock((profile ->> 'captured_at')::timestamptz, zone), 'reason', 'it was not captured yet',
     'notes', json_build_array('between captures more than two days apart nothing is drawn'),
-    'plot', json_build_object('line', json_build_object('unit', 'followers', 'bucket', 'capture', 'from', coalesce(analytics_private.wall_clock(line.first, zone), 0),
-      'until', coalesce(analytics_private.wall_clock(line.last, zone), 0),
+    'plot', json_build_object('line', json_build_object('unit', 'followers', 'bucket', 'capture', 'from', coalesce(analytics_private.wall_clock(line.first, zone) - line.room, 0),
+      'until', coalesce(analytics_private.wall_clock(line.last, zone) + line.room, 0),
       'series', json_build_array(json_build_object('name', '@' || (profile ->> 'username'), 'times', coalesce(line.times, '[]'), 'values', coalesce(line.values, '[]'))))));
 end
 $$;
