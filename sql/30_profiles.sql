@@ -183,15 +183,57 @@ create table if not exists analytics.creator_metadata (
   last_updated timestamptz not null default now(),
   analysis_confidence double precision,
   posts_analyzed integer,
+  first_posted_at timestamptz,
+  last_posted_at timestamptz,
+  posts_per_week double precision,
+  median_gap_days double precision,
+  gaps_counted integer,
+  posting_consistency double precision,
+  engagement_by_type jsonb,
+  top_hashtags jsonb,
+  top_mentions jsonb,
+  weekly_growth_rate double precision,
+  follower_growth jsonb,
+  media_value_low numeric(14, 2),
+  media_value_mid numeric(14, 2),
+  media_value_high numeric(14, 2),
+  media_value_currency varchar(3),
+  media_value jsonb,
+  audience_quality_score double precision,
+  audience_quality jsonb,
+  reasons jsonb not null default '{}',
+  captured_at timestamptz,
+  derived_at timestamptz,
   constraint creator_metadata_pkey primary key (id),
   constraint creator_metadata_profile_key unique (profile_id),
   constraint creator_metadata_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete cascade,
   constraint creator_metadata_sentiment_known check (content_sentiment in ('positive', 'neutral', 'negative')),
-  constraint creator_metadata_confidence check (analysis_confidence between 0 and 1)
+  constraint creator_metadata_confidence check (analysis_confidence between 0 and 1),
+  constraint creator_metadata_consistency check (posting_consistency between 0 and 1),
+  constraint creator_metadata_quality check (audience_quality_score between 0 and 1),
+  constraint creator_metadata_media_value check (media_value_low <= media_value_mid and media_value_mid <= media_value_high)
 );
 alter table analytics.creator_metadata alter column id set default analytics.uuidv7();
 alter table analytics.creator_metadata enable row level security;
-comment on table analytics.creator_metadata is 'derived description of a creator, one row a profile';
+comment on table analytics.creator_metadata is 'derived description of a creator, one row a profile. From posts_analyzed on, every column is written by analytics_private.derive_creator_metadata; docs/creators.md has the formulas';
+comment on column analytics.creator_metadata.posts_analyzed is 'how many posts the numbers rest on: the newest that are stored, 100 at most';
+comment on column analytics.creator_metadata.posts_per_week is '(posts - 1) / weeks from the first to the last of them; pinned posts from before the others are left out';
+comment on column analytics.creator_metadata.posting_consistency is '1 - standard deviation / mean of the gaps between posts, 0 at least; 1 is a clock';
+comment on column analytics.creator_metadata.engagement_by_type is 'object: photo, video, reel, carousel or unknown to {posts, posts_with_rate, mean_rate, median_rate, ratio_of_sums}; rates by followers, percent';
+comment on column analytics.creator_metadata.weekly_growth_rate is 'percent a week, compound, over the captures of 90 days; follower_growth says over which';
+comment on column analytics.creator_metadata.media_value_mid is 'estimate: mean advertising equivalent of one post; media_value says by which rates and of how many posts';
+comment on column analytics.creator_metadata.audience_quality_score is 'estimate, 0 to 1; audience_quality has every signal, its weight and sample';
+comment on column analytics.creator_metadata.reasons is 'object: column that is null to why';
+comment on column analytics.creator_metadata.captured_at is 'when the newest of what it was derived from was captured';
+comment on column analytics.creator_metadata.derived_at is 'null: nothing was derived yet, the row is the application''s';
+
+-- Profiles of which something new was stored. Rows are only added, so that an ingest waits for nobody: without a key, and a profile
+-- may be there more than once.
+create table if not exists analytics_private.creators_due (
+  profile_id uuid not null
+);
+alter table analytics_private.creators_due enable row level security;
+comment on table analytics_private.creators_due is 'profiles whose creator_metadata is to be derived again';
 
 create table if not exists analytics.comment_sentiment (
   id uuid not null,

@@ -36,7 +36,8 @@ declare
   by_name analytics.profiles;
 begin
   if instagram_user_id is not null then
-    select p.* into by_id from analytics.profiles p where p.instagram_user_id = claim_profile.instagram_user_id for update;
+    -- No key update: this row stays, so rows that refer to it, as creator_metadata, may come meanwhile.
+    select p.* into by_id from analytics.profiles p where p.instagram_user_id = claim_profile.instagram_user_id for no key update;
   end if;
   if username is not null and (by_id.id is null or by_id.username is distinct from username) then
     select p.* into by_name from analytics.profiles p where p.username = claim_profile.username for update;
@@ -269,6 +270,9 @@ begin
       influence_score = analytics.influence_score(p.followers_count, coalesce(p.is_verified, (facts ->> 'is_verified')::boolean), p.is_business_account, rate.mean, p.posts_count)
     from analytics_private.recent_engagement(target) as rate (mean)
     where p.id = target;
+  end if;
+  if is_new then
+    insert into analytics_private.creators_due (profile_id) values (target);
   end if;
   return target;
 end

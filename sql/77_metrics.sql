@@ -315,11 +315,19 @@ create policy "signed-in users read the formulas" on analytics.number_formulas f
   using ((select analytics_private.user_id()) is not null);
 
 insert into analytics.number_formulas (number, unit, formula, denominator, tables, source, note) values
+  ('metrics.captures', 'captures', 'captures of the metric for that moment, known by then', null, '{metrics_snapshots}', null, null),
   ('metrics.value', 'as in metric_registry', 'the newest capture of the metric for that moment, known by then', null, '{metrics_snapshots}', null, null),
   ('metric_series.value', 'as in metric_registry', 'of each bucket the last known capture; of a summable flow over more than a day the sum of its days, if all are known', null, '{metrics_snapshots}', null, null),
   ('metric_totals.value', 'as in metric_registry', 'sum of the days'' last captures, if all days are known', null, '{metrics_snapshots}', null, 'people (reach) are never added up'),
+  ('metric_totals.previous_value', 'as in metric_registry', 'value of the equal period before', null, '{metrics_snapshots}', null, null),
+  ('metric_totals.days', 'days', 'days of the zone that touch the period', null, '{}', null, null),
+  ('metric_totals.days_known', 'days', 'those with a known value', null, '{metrics_snapshots}', null, null),
   ('metric_totals.mean_per_day', 'as in metric_registry', 'sum of the known days / number of known days', 'known days', '{metrics_snapshots}', null, null),
   ('metric_totals.change_rate', 'percent', '(value - previous_value) / previous_value * 100', 'the sum of the equal period before', '{metrics_snapshots}', null, null),
+  ('growth.start_value', 'people', 'the last capture up to 36 hours before since, else the first one after it', null, '{metrics_snapshots}', null, null),
+  ('growth.end_value', 'people', 'the last capture before until', null, '{metrics_snapshots}', null, null),
+  ('growth.days', 'days', 'days of the zone that touch the period', null, '{}', null, null),
+  ('growth.days_with_captures', 'days', 'those with a known value', null, '{metrics_snapshots}', null, null),
   ('growth.net', 'people', 'end_value - start_value', null, '{metrics_snapshots}', 'onlinemarketingmetrics.com/follower-growth-rate-calculator', 'start: the last capture up to 36 hours before since, else the first one after it'),
   ('growth.net_rate', 'percent', '(end_value - start_value) / start_value * 100', 'start_value', '{metrics_snapshots}', 'onlinemarketingmetrics.com/follower-growth-rate-calculator', null),
   ('growth.gained', 'people', 'sum of follows of all days, else of those new in complete follower lists', null, '{metrics_snapshots,follower_snapshots}', null, 'null unless every day, or a complete list at both ends, is known'),
@@ -329,10 +337,58 @@ insert into analytics.number_formulas (number, unit, formula, denominator, table
   ('growth.weekly_rate', 'percent', '((end_value / start_value) ^ (1 / weeks) - 1) * 100', 'start_value; weeks between the two captures', '{metrics_snapshots}', 'academy.fanpagekarma.com/en/instagram-metrics', 'compound: 500 to 2000 in two weeks is 100'),
   ('growth.previous_net', 'people', 'start_value - value at the start of the equal period before', null, '{metrics_snapshots}', null, null),
   ('growth.change', 'people', 'net - previous_net', null, '{metrics_snapshots}', null, null),
+  ('anomalies.value', 'as in metric_registry', 'the last known capture of the day', null, '{metrics_snapshots}', null, null),
+  ('anomalies.expected', 'as in metric_registry', 'median of the same weekday in the 56 days before, of all days while there are fewer than four', null, '{metrics_snapshots}', null, 'of levels the daily change'),
   ('anomalies.score', 'robust standard deviations', '0.6745 * (value - expected) / MAD', 'median distance of the 56 days before from their weekday''s median', '{metrics_snapshots}', 'Iglewicz and Hoaglin, How to detect and handle outliers, 1993', 'of levels the daily change is judged; at least 14 known days'),
   ('top_content.engagement_rate', 'percent', '(likes + comments + shares + saves) / reach * 100', 'reach of the post', '{top_content,post_analytics}', null, 'null when a part is unknown'),
   ('top_content.engagement_rate_by_followers', 'percent', '(likes + comments) / followers_count * 100', 'followers on the day of publishing', '{top_content,metrics_snapshots}', 'NapoleonCat, brain.napoleoncat.com/en/articles/1096078', null),
-  ('top_content.engagement_rate_by_views', 'percent', '(likes + comments + shares + saves) / views * 100', 'views of the post', '{top_content,post_analytics}', null, null)
+  ('top_content.engagement_rate_by_views', 'percent', '(likes + comments + shares + saves) / views * 100', 'views of the post', '{top_content,post_analytics}', null, null),
+  -- Of lists of followers (76_audiences.sql).
+  ('followers_at.completeness', '0 to 1', 'people in the list / people that the platform says there are', 'claimed_count of the list', '{follower_snapshots}', null, 'at most 1; null when nothing was claimed'),
+  ('followers_at.follower_count', 'people', 'members of the set believed after the newest list', null, '{follower_snapshots}', null, null),
+  ('followers_between.start_completeness', '0 to 1', 'completeness of the newest list at the start', 'claimed_count', '{follower_snapshots}', null, null),
+  ('followers_between.end_completeness', '0 to 1', 'completeness of the newest list at the end', 'claimed_count', '{follower_snapshots}', null, null),
+  ('followers_between.lists', 'lists', 'lists between the two', null, '{follower_snapshots}', null, null),
+  ('followers_between.start_count', 'people', 'members of the set at the start', null, '{follower_snapshots}', null, null),
+  ('followers_between.end_count', 'people', 'members of the set at the end', null, '{follower_snapshots}', null, null),
+  ('followers_between.gained_count', 'people', 'in the set at the end and not at the start, seen to come', null, '{follower_snapshots}', null, null),
+  ('followers_between.lost_count', 'people', 'in the set at the start and not at the end, missing from a complete list', null, '{follower_snapshots}', null, null),
+  ('followers_between.gone_count', 'people', 'in the set at the start, named deactivated or deleted since', null, '{follower_snapshots}', null, null),
+  ('followers_between.came_and_left_count', 'people', 'in neither set and in a list between', null, '{follower_snapshots}', null, null),
+  ('followers_between.left_and_returned_count', 'people', 'in both sets and missing from a complete list between', null, '{follower_snapshots}', null, null),
+  ('followers_between.found_count', 'people', 'known at the end, of whom no list can say that they are new', null, '{follower_snapshots}', null, null),
+  ('followers_between.not_seen_count', 'people', 'known at the start and missing from lists that were not complete', null, '{follower_snapshots}', null, null),
+  ('follower_history.completeness', '0 to 1', 'completeness of the list that shows it', 'claimed_count', '{follower_snapshots}', null, null),
+  ('retention.lists', 'lists', 'lists of the bucket', null, '{follower_snapshots}', null, null),
+  ('retention.complete_lists', 'lists', 'complete ones of them', null, '{follower_snapshots}', null, null),
+  ('retention.came', 'people', 'who came with the lists of the bucket', null, '{follower_snapshots}', null, null),
+  ('retention.still_7_days', 'people', 'those of them who were there 7 days later', null, '{follower_snapshots}', null, 'null before that day, and without a complete list after it'),
+  ('retention.still_30_days', 'people', 'those of them who were there 30 days later', null, '{follower_snapshots}', null, 'as after 7 days'),
+  ('retention.still_60_days', 'people', 'those of them who were there 60 days later', null, '{follower_snapshots}', null, 'as after 7 days'),
+  ('retention.still_90_days', 'people', 'those of them who were there 90 days later', null, '{follower_snapshots}', null, 'as after 7 days'),
+  ('retention.retention_7_days', '0 to 1', 'still_7_days / came', 'came', '{follower_snapshots}', null, null),
+  ('retention.retention_30_days', '0 to 1', 'still_30_days / came', 'came', '{follower_snapshots}', null, null),
+  ('retention.retention_60_days', '0 to 1', 'still_60_days / came', 'came', '{follower_snapshots}', null, null),
+  ('retention.retention_90_days', '0 to 1', 'still_90_days / came', 'came', '{follower_snapshots}', null, null),
+  ('mutuals.followers_completeness', '0 to 1', 'completeness of the newest list of followers', 'claimed_count', '{follower_snapshots}', null, null),
+  ('mutuals.following_completeness', '0 to 1', 'completeness of the newest list of whom it follows', 'claimed_count', '{follower_snapshots}', null, null),
+  ('mutuals.people_count', 'people', 'in both sets', null, '{follower_snapshots}', null, null),
+  ('not_following_back.followers_completeness', '0 to 1', 'completeness of the newest list of followers', 'claimed_count', '{follower_snapshots}', null, null),
+  ('not_following_back.following_completeness', '0 to 1', 'completeness of the newest list of whom it follows', 'claimed_count', '{follower_snapshots}', null, null),
+  ('not_following_back.people_count', 'people', 'whom it follows, less its followers', null, '{follower_snapshots}', null, null),
+  ('audience_overlap.jaccard', '0 to 1', '|A and B| / |A or B|', 'people in either', '{follower_snapshots}', 'dev.to/olams', null),
+  ('audience_overlap.share_of_smaller', '0 to 1', '|A and B| / min(|A|, |B|)', 'people in the smaller', '{follower_snapshots}', 'influData', null),
+  ('audience_overlap.exclusive_share', '0 to 1', 'people in no other set / |A|', 'people in the set', '{follower_snapshots}', 'Stellar/Kolsquare', null),
+  ('audience_overlap.shared_share', '0 to 1', 'people in two sets or more / people in any', 'people in any', '{follower_snapshots}', 'influData', null),
+  ('unique_reach.reach', 'people', 'people in any of the sets, a platform at a time', null, '{follower_snapshots}', null, null),
+  ('best_additions.completeness', '0 to 1', 'completeness of the list that the account was judged by', 'claimed_count', '{follower_snapshots}', null, null),
+  ('best_additions.follower_count', 'people', 'members of the account''s set', null, '{follower_snapshots}', null, null),
+  ('best_additions.added', 'people', 'members that no account chosen before has', null, '{follower_snapshots}', null, 'greedy: the one that adds most comes first'),
+  ('best_additions.reach', 'people', 'people in any of the sets chosen so far', null, '{follower_snapshots}', null, null),
+  -- Of observed profiles (75_reading.sql).
+  ('my_profiles.followers_count', 'people', 'as captured', null, '{profile_history}', null, null),
+  ('my_profiles.engagement_rate_by_followers', 'percent', 'mean of (likes + comments) / followers * 100 over the 12 newest posts whose rate is known', 'followers at the capture of each post', '{profile_posts,profile_history}', 'HypeAuditor, help.hypeauditor.com/en/articles/2771955', null),
+  ('profile_overview.engagement_rate_by_followers', 'percent', 'mean of (likes + comments) / followers * 100 over the 12 newest posts whose rate is known', 'followers at the capture of each post', '{profile_posts,profile_history}', 'HypeAuditor, help.hypeauditor.com/en/articles/2771955', null)
 on conflict (number) do update set unit = excluded.unit, formula = excluded.formula, denominator = excluded.denominator, tables = excluded.tables,
   source = excluded.source, note = excluded.note;
 
@@ -1245,10 +1301,12 @@ begin
       evidence_from := case when field = 'change_rate' then first - (last - first) else first end;
     when 'anomalies' then
       evidence_from := first - interval '57 days';
+    when 'creator_metadata' then
+      select to_jsonb(m) - 'id' - 'profile_id' into computed from analytics.creator_metadata m where m.profile_id = profile;
     else null;
   end case;
   return jsonb_build_object('number', known.number, 'unit', known.unit, 'formula', known.formula, 'denominator', known.denominator, 'source', known.source, 'note', known.note,
-    'since', first, 'until', last, 'value', computed -> field, 'reason', computed -> 'reason', 'inputs', computed - field - 'reason',
+    'since', first, 'until', last, 'value', computed -> field, 'reason', coalesce(computed -> 'reasons' -> field, computed -> 'reason'), 'inputs', computed - field - 'reason' - 'reasons',
     'rows', (select coalesce(jsonb_object_agg(t.name, e.found) filter (where e.found is not null), '{}') from unnest(known.tables) as t (name)
       cross join lateral (select analytics_private.evidence(t.name, account, profile, names, evidence_from, last) as found) e));
 end

@@ -96,6 +96,9 @@ begin
     brand_mentions = case when not analytics_private.names_people(c.brand_mentions::text, names) then c.brand_mentions end,
     content_themes = case when not analytics_private.names_people(c.content_themes::text, names) then c.content_themes end
   where analytics_private.names_people(c.brand_mentions::text, names) or analytics_private.names_people(c.content_themes::text, names);
+  perform analytics_private.derive_creator_metadata(array(
+    select c.profile_id from analytics.creator_metadata c
+    where c.profile_id <> all (doomed) and analytics_private.names_people(concat_ws(' ', c.top_mentions::text, c.top_hashtags::text), names)));
   update analytics.profiles p set failure_message = null where analytics_private.names_people(p.failure_message, names);
   update analytics_private.jobs j set error_message = null where analytics_private.names_people(j.error_message, names);
   update analytics.user_favorites f set
@@ -178,7 +181,11 @@ begin
       and not exists (select from analytics.profile_posts x where x.profile_id = o.id)
     limit 10000 for update skip locked);
   get diagnostics n = row_count;
-  return report || jsonb_build_object('unknown_profiles', n);
+  report := report || jsonb_build_object('unknown_profiles', n);
+  if exists (select from analytics.size_tiers t where t.computed_at is null or t.computed_at < now() - interval '1 day') then
+    perform analytics_private.refresh_size_tiers();
+  end if;
+  return report || jsonb_build_object('creators', analytics_private.derive_due_creators(2000));
 end
 $$;
 comment on function analytics_private.maintain() is

@@ -186,6 +186,24 @@ grant execute on function
   analytics_private.flow_sum(analytics.social_accounts, text, timestamptz, timestamptz, text, timestamptz)
 to authenticated, service_role, @installer@;
 
+-- Creators.
+grant select on analytics.media_value_rates, analytics.score_weights, analytics.size_tiers, analytics.post_sentiment to authenticated, service_role, @installer@;
+grant insert, update, delete on analytics.media_value_rates, analytics.score_weights to service_role, @installer@;
+grant execute on function
+  analytics.estimated_media_value(text, text, bigint, bigint, bigint, text), analytics.related_profiles_ranked(text, integer),
+  analytics.profile_sentiment(text, timestamptz, timestamptz)
+to authenticated, service_role, anon;
+grant execute on function analytics_private.media_value(analytics.media_value_rates, bigint, bigint, bigint) to authenticated, service_role, @installer@;
+grant execute on function analytics_private.derive_creator_metadata(uuid[]), analytics_private.refresh_size_tiers() to service_role, @installer@;
+grant execute on function analytics_private.derive_due_creators(integer) to analytics_sidecar, service_role, @installer@;
+
+-- Content, with the caller's rights.
+grant execute on function
+  analytics.best_posting_times(uuid, text, timestamptz, timestamptz, text, integer), analytics.content_mix(uuid, timestamptz, timestamptz),
+  analytics.hashtag_performance(uuid, timestamptz, timestamptz, integer, text, integer), analytics.posting_cadence(uuid, timestamptz, timestamptz, text)
+to authenticated, service_role, anon;
+grant execute on function analytics_private.content_settings(), analytics_private.content_period(timestamptz, timestamptz) to authenticated, service_role, @installer@;
+
 -- Pictures and pages: with the caller's rights, but for shared pages.
 grant select on analytics.shared_pages to authenticated, service_role, @installer@;
 grant execute on function

@@ -7,41 +7,16 @@ use std::ffi::{CStr, CString};
 use std::fmt::Write;
 
 use analytics_domain::engagement_stats::{Denominator, Error, Summary};
-use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
-use pgrx::datum::{AnyNumeric, Array, Datum, Internal};
+use pgrx::datum::{AnyNumeric, Array, Internal};
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{impl_sql_translatable, pg_sys};
 
 use crate::pg::aggregate;
 use crate::pg::interrupts;
-use crate::pg::varlena::Varlena;
+use crate::pg::varlena::{self, stored_type};
 
-/// An argument of type `engagement_summary`, not yet read.
-struct Stored<'a>(Varlena<'a>);
-
-/// A result of type `engagement_summary`.
-struct SummaryBytes(Vec<u8>);
-
-impl_sql_translatable!(Stored<'_>, "analytics.engagement_summary");
-impl_sql_translatable!(SummaryBytes, "analytics.engagement_summary");
-
-// SAFETY: an engagement_summary is a varlena.
-unsafe impl<'fcx> ArgAbi<'fcx> for Stored<'fcx> {
-    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-        Stored(unsafe { <Varlena<'fcx> as ArgAbi<'fcx>>::unbox_arg_unchecked(arg) })
-    }
-}
-
-// SAFETY: the datum is a varlena like bytea.
-unsafe impl BoxRet for SummaryBytes {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        match self.0.into_datum() {
-            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
-            None => fcinfo.return_null(),
-        }
-    }
-}
+stored_type!(Stored, SummaryBytes, "analytics.engagement_summary");
 
 impl Stored<'_> {
     fn read(&self) -> Summary {
@@ -102,14 +77,7 @@ fn engagement_summary_out(summary: Stored) -> CString {
 /// The bytes as they are stored, checked.
 #[pg_extern(immutable, strict, parallel_safe, requires = ["engagement_summary_shell"])]
 fn engagement_summary_recv(message: Internal) -> SummaryBytes {
-    // SAFETY: the server calls a receive function with the message it has read; the bytes stay for the call.
-    let bytes = unsafe {
-        let Some(message) = message.get::<pg_sys::StringInfoData>() else { pgrx::error!("there is no message") };
-        let message = std::ptr::from_ref(message).cast_mut();
-        let length = (*message).len - (*message).cursor;
-        let start = pg_sys::pq_getmsgbytes(message, length);
-        std::slice::from_raw_parts(start.cast::<u8>(), length as usize)
-    };
+    let bytes = varlena::message(&message);
     if let Err(error) = Summary::from_bytes(bytes) {
         refuse(PgSqlErrorCode::ERRCODE_INVALID_BINARY_REPRESENTATION, &error.to_string());
     }

@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 22] = [
+const FILES: [File; 24] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -50,6 +50,8 @@ const FILES: [File; 22] = [
     sql_file!("75_reading.sql", As::Owner),
     sql_file!("76_audiences.sql", As::Owner),
     sql_file!("77_metrics.sql", As::Owner),
+    sql_file!("78_content.sql", As::Owner),
+    sql_file!("79_creators.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("85_pages.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),

@@ -51,7 +51,7 @@ select analytics_private.ingest_instagram(format('{"status": "ok", "data": {"use
     "edge_media_to_caption": {"edges": [{"node": {"text": "with @friend"}}]}}}]}}}}', n, name)::json)
 from (values (1, 'unlocked'), (2, 'locked')) v (n, name) \g /dev/null
 insert into analytics.audience_demographics (profile_id) select p.id from analytics.profiles p where p.captured_at is not null on conflict do nothing;
-insert into analytics.creator_metadata (profile_id) select p.id from analytics.profiles p where p.captured_at is not null on conflict do nothing;
+select analytics_private.derive_creator_metadata(), analytics_private.refresh_size_tiers() \g /dev/null
 select analytics_private.link_firebase_user('uid-1'), analytics_private.erase_person('removed', 'case 1') \g /dev/null
 do $$
 declare

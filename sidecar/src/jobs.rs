@@ -34,6 +34,9 @@ const MAINTAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 const MAINTAIN_RETRY: Duration = Duration::from_secs(30);
 const DEPTHS_EVERY: Duration = Duration::from_secs(10);
 
+/// Creators derived by one call: some hundred milliseconds.
+const DERIVE_AT_ONCE: i32 = 200;
+
 /// For giving jobs back once the grace period is over. What is not given back returns when its lease ends.
 const GIVE_BACK_TIME: Duration = Duration::from_secs(5);
 
@@ -407,7 +410,7 @@ impl<Q: Queue> Worker<Q> {
         }
     }
 
-    /// The database's own upkeep and the depth of its queue, until told to stop.
+    /// The database's own upkeep, what is to be derived and the depth of its queue, until told to stop.
     pub async fn keep_house(self: Arc<Self>, stop: CancellationToken) {
         let mut maintain_at = Instant::now();
         loop {
@@ -418,9 +421,15 @@ impl<Q: Queue> Worker<Q> {
             if let Ok(depths) = self.note("queue_metrics", self.queue.depths().await) {
                 self.metrics.show_queue(&depths);
             }
+            let derived = self.note("derive_creators", self.queue.derive_creators(DERIVE_AT_ONCE).await);
+            let pause = if derived.is_ok_and(|taken| taken >= i64::from(DERIVE_AT_ONCE)) {
+                Duration::ZERO
+            } else {
+                DEPTHS_EVERY
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(DEPTHS_EVERY) => {}
+                () = sleep(pause) => {}
             }
         }
     }

@@ -97,6 +97,9 @@ pub trait Queue: Send + Sync + 'static {
     /// Makes partitions ahead and purges what is due.
     fn maintain(&self) -> impl Future<Output = Result<(), QueueError>> + Send;
 
+    /// Derives what is told of creators of whom something new was stored; gives how many of at most `most` there were.
+    fn derive_creators(&self, most: i32) -> impl Future<Output = Result<i64, QueueError>> + Send;
+
     fn depths(&self) -> impl Future<Output = Result<Vec<Depth>, QueueError>> + Send;
 }
 
@@ -197,6 +200,11 @@ impl Queue for PgQueue {
     async fn maintain(&self) -> Result<(), QueueError> {
         let query = sqlx::query("select analytics_private.maintain()");
         in_time(query.execute(&self.pool)).await.map(drop)
+    }
+
+    async fn derive_creators(&self, most: i32) -> Result<i64, QueueError> {
+        let query = sqlx::query_scalar("select analytics_private.derive_due_creators($1)").bind(most);
+        in_time(query.fetch_one(&self.pool)).await
     }
 
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {

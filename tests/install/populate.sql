@@ -8,7 +8,9 @@ select analytics_private.ingest_instagram(json_build_object('data', json_build_o
     'edge_media_preview_like', json_build_object('count', 3), 'edge_media_to_comment', json_build_object('count', 1, 'edges', json_build_array(json_build_object('node', json_build_object('id', '8', 'text', 'Great!', 'created_at', 1700000001)))),
     'edge_media_to_caption', json_build_object('edges', json_build_array(json_build_object('node', json_build_object('text', 'with @friend #tag')))))))))))) is not null;
 insert into analytics.audience_demographics (profile_id) select id from analytics.profiles where username = 'space';
-insert into analytics.creator_metadata (profile_id) select id from analytics.profiles where username = 'space';
+select analytics_private.derive_due_creators() >= 1;
+select analytics_private.refresh_size_tiers() = 6;
+insert into analytics_private.creators_due (profile_id) select id from analytics.profiles where username = 'space';
 select analytics_private.link_firebase_user('uid-1') is not null;
 select analytics_private.erase_person('removed', 'case 1') is not null;
 select analytics_private.set_setting('freshness', '2 days');

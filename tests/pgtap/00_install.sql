@@ -79,7 +79,7 @@ select is_empty($$
   except select unnest(array[
     'analytics_private.claim_jobs(text,text[],integer,integer)', 'analytics_private.heartbeat_jobs(uuid[],integer)', 'analytics_private.release_jobs(uuid[])',
     'analytics_private.complete_job(uuid,json)', 'analytics_private.fail_job(uuid,text,text,boolean,double precision)', 'analytics_private.queue_metrics()',
-    'analytics_private.maintain()', 'analytics_private.apply_billing_event(json,text)', 'analytics_private.seal_audit()', 'analytics_private.due_audit_checkpoints(integer)',
+    'analytics_private.maintain()', 'analytics_private.derive_due_creators(integer)', 'analytics_private.apply_billing_event(json,text)', 'analytics_private.seal_audit()', 'analytics_private.due_audit_checkpoints(integer)',
     'analytics_private.note_audit_checkpoint(text,text,text)', 'analytics_private.sidecar_find_account(text)',
     'analytics_private.sidecar_begin_import(uuid,timestamptz,text,text,bigint,boolean)', 'analytics_private.sidecar_add_page(uuid,integer,text[],text[],timestamptz[])',
     'analytics_private.sidecar_finish_import(uuid)', 'analytics_private.sidecar_abandon_import(uuid)', 'analytics_private.sidecar_store_document(uuid,text,timestamptz,json)',

@@ -37,15 +37,18 @@ select is(audience_share('{"male": 0.64, "female": 0.36}', f.key), 0.36::float8,
 
 -- Shares, counts, unknown ---------------------------------------------------------------------------------------------------
 
-select is((select array_agg(row(key, count, share)::text order by place) from audience_top(a)), '{"(FR,50,0.65)","(US,50,0.35)"}', 'a share is weighed, never added to a count'),
-  is(audience_base(a), 400::float8, 'by its base'), is(audience_documents(a), 2::bigint, 'in two documents')
-from (select audience_merge(d, w) as a from (values ('{"US": 50, "FR": 50}'::jsonb, null), ('{"US": 0.3, "FR": 0.7}', 300)) v (d, w)) m;
-select is(audience_share(a, 'US'), 0.4::float8, 'shares of unknown size weigh the same'), is(a::jsonb ->> 'weighting', 'equal', 'and it is said'), is(audience_base(a), null, 'no base is known')
-from (select audience_merge(d) as a from (values ('{"US": 0.3}'::jsonb), ('{"US": 0.5}')) v (d)) m;
-select is(a::jsonb - 'keys' - 'kinds', '{"measure": "share", "weighting": "base", "base": 100, "documents": 1, "left_out": 1, "unknown": 2, "empty": 4, "unreadable": {"negative": 1, "not_a_number": 2}}', 'what is left out is counted'),
-  is(audience_share(a, 'US'), 0.5::float8, 'nothing unknown is a zero')
-from (select audience_merge(d) as a from (values ('{"US": 50, "FR": 50}'::jsonb), ('{"US": 0.3}'), (null), ('null'), ('[]'), ('{}'), ('{"data": []}'), ('{"US": null}'),
-  ('{"US": -1}'), ('{"US": "NaN"}'), ('{"US": true}')) v (d)) m;
+select t.line from (select audience_merge(d, w) as a from (values ('{"US": 50, "FR": 50}'::jsonb, null), ('{"US": 0.3, "FR": 0.7}', 300)) v (d, w)) m,
+  lateral (values (is((select array_agg(row(key, count, share)::text order by place) from audience_top(a)), '{"(FR,50,0.65)","(US,50,0.35)"}', 'a share is weighed, never added to a count')),
+    (is(audience_base(a), 400::float8, 'by its base')),
+    (is(audience_documents(a), 2::bigint, 'in two documents'))) t (line);
+select t.line from (select audience_merge(d) as a from (values ('{"US": 0.3}'::jsonb), ('{"US": 0.5}')) v (d)) m,
+  lateral (values (is(audience_share(a, 'US'), 0.4::float8, 'shares of unknown size weigh the same')),
+    (is(a::jsonb ->> 'weighting', 'equal', 'and it is said')),
+    (is(audience_base(a), null, 'no base is known'))) t (line);
+select t.line from (select audience_merge(d) as a from (values ('{"US": 50, "FR": 50}'::jsonb), ('{"US": 0.3}'), (null), ('null'), ('[]'), ('{}'), ('{"data": []}'), ('{"US": null}'),
+  ('{"US": -1}'), ('{"US": "NaN"}'), ('{"US": true}')) v (d)) m,
+  lateral (values (is(a::jsonb - 'keys' - 'kinds', '{"measure": "share", "weighting": "base", "base": 100, "documents": 1, "left_out": 1, "unknown": 2, "empty": 4, "unreadable": {"negative": 1, "not_a_number": 2}}', 'what is left out is counted')),
+    (is(audience_share(a, 'US'), 0.5::float8, 'nothing unknown is a zero'))) t (line);
 select is(audience_merge(d)::text, null, 'of nothing nothing is known') from (select '{}'::jsonb) v (d) where false;
 select is(audience_merge(null::jsonb)::jsonb -> 'unknown', '1', 'of an unknown document that it is unknown');
 select is(audience_share('{"US": 5}', 'FR'), null, 'what no distribution lists is unknown');

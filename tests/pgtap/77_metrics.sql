@@ -189,6 +189,21 @@ select is(pg_temp.state_of(format('select analytics.record_posts(pg_temp.account
   '[{"id": "x", "posted_at": "2026-01-01", "captured_at": "2025-01-01"}]', '[{"id": "x", "posted_at": "2026-01-01", "extra_data": {"a": "\u0000"}}]']) t;
 select is(pg_temp.state_of($$select analytics.record_posts(pg_temp.account(1), null)$$), 'PT400', 'refused: no list');
 
+-- Audiences ------------------------------------------------------------------------------------------------------------
+
+select is(analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 30, "M": 10}, "countries": [{"country": "us", "count": 5}, {"country": "DE", "count": 9}], "age_ranges": {"18-24": 0.25, "25-34": 0.75},
+  "cities": {"data": []}, "active_hours": [{"hour": 14, "activity": 0.85}], "active_days": null}', snapshot_date => '2026-03-09', base => 40, captured_at => '2026-03-10') - 'account_id',
+  '{"recorded": true, "snapshot_date": "2026-03-09"}', 'an audience is stored');
+select is((select to_jsonb(i) - 'workspace_id' - 'social_account_id' from analytics.audience_insights i), '{"audience": "followers", "captured_at": "2026-03-10T00:00:00+00:00", "snapshot_date": "2026-03-09", "base": 40,
+  "age_ranges": [{"range": "25-34", "share": 0.75}, {"range": "18-24", "share": 0.25}], "genders": [{"gender": "female", "count": 30}, {"gender": "male", "count": 10}],
+  "countries": [{"country": "DE", "count": 9}, {"country": "US", "count": 5}], "cities": null, "active_hours": [{"hour": "14", "activity": 0.85}], "active_days": null, "source": "manual"}'::jsonb,
+  'in S4''s form, shares as shares, what is empty as unknown');
+select is(analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 30, "M": 10}, "countries": [{"country": "DE", "count": 9}, {"country": "US", "count": 5}], "age_ranges": {"25-34": 0.75, "18-24": 0.25},
+  "active_hours": [{"hour": 14, "activity": 0.85}]}', snapshot_date => '2026-03-09', base => 40, captured_at => '2026-03-10') ->> 'recorded', 'false', 'the same again is stored once');
+select is(pg_temp.state_of($$select analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 31, "M": 10}}', captured_at => '2026-03-10')$$), 'PT409', 'others for the same moment are a conflict');
+select is(pg_temp.state_of(format('select analytics.record_audience(pg_temp.account(1), %s)', t)), 'PT400', 'refused: ' || t) from unnest(array['null', $$'[]'$$, $$'{'$$, $$'{"colours": {}}'$$, $$'{"genders": 7}'$$,
+  $$'{"genders": {"F": -1}}'$$, $$'{"genders": {"F": 1e400}}'$$, $$'{}', 'fans'$$, $$'{}', base => -1$$, $$'{}', snapshot_date => '2199-01-01'$$, $$repeat('[', 100000)$$]) t;
+
 -- Removed on request ---------------------------------------------------------------------------------------------------
 
 select pg_temp.act_as_superuser();
@@ -212,16 +227,16 @@ select results_eq($$select e ->> 'formula', e -> 'value', e -> 'inputs' ->> 'sta
   from analytics.explain('growth.net_rate', pg_temp.account(1), '2026-05-01', '2026-05-15 00:00:01Z', 'following') e$$,
   $$values ('(end_value - start_value) / start_value * 100', '300'::jsonb, '500', '2', '2026-05-15T01:00:00+00:00')$$, 'a number with its formula, inputs and rows');
 select is(analytics.explain('top_content.engagement_rate', pg_temp.account(1), '2026-03-01', '2026-04-01') #>> '{rows,top_content,shown,1,reach}', '12000', 'a rate of posts with the posts');
-select is_empty($$select number from analytics.number_formulas f where split_part(f.number, '.', 1) not in ('creator', 'creator_metadata', 'profile', 'related_profiles', 'profile_sentiment')
-  and pg_temp.state_of(format('select analytics.explain(%L, pg_temp.account(1), metric => %L)', f.number, case when f.number like 'metric_totals%' then 'views' else 'followers' end)) <> 'fine' and not f.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}'$$, 'every number of accounts can be explained');
+select is_empty($$select number from analytics.number_formulas f where pg_temp.state_of(format('select analytics.explain(%L, pg_temp.account(1), metric => %L)', f.number, case when f.number like 'metric_totals%' then 'views' else 'followers' end)) <> 'fine' and not f.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}'$$, 'every number of accounts can be explained');
 select is(pg_temp.state_of(t.s), t.expected, t.s) from (values ($$select analytics.explain('growth.magic', pg_temp.account(1))$$, 'PT400'), ($$select analytics.explain(null, pg_temp.account(1))$$, 'PT400'),
   ($$select analytics.explain('growth.net', pg_temp.account(3))$$, 'PT404'), ($$select analytics.explain('growth.net')$$, 'PT404')) t (s, expected);
 -- Whatever a function returns as a number has a formula.
 select is_empty($$
-  select p.proname || '.' || a.name
-  from (values ('growth', '{net,net_rate,gained,gross_rate,lost,churn_rate,weekly_rate,previous_net,change}'::text[]), ('metric_totals', '{value,mean_per_day,change_rate}'), ('metrics', '{value}'),
-    ('metric_series', '{value}'), ('anomalies', '{score}')) p (proname, fields), unnest(p.fields) a (name)
-  where not exists (select from analytics.number_formulas f where f.number = p.proname || '.' || a.name)$$, 'every number has a formula');
+  select p.proname || '.' || a.name from pg_catalog.pg_proc p, unnest(p.proargnames, p.proargmodes, p.proallargtypes) a (name, mode, type)
+  where p.pronamespace = 'analytics'::regnamespace and p.proowner = 'analytics_owner'::regrole and a.mode = 't' and a.type in ('bigint'::regtype, 'integer'::regtype, 'double precision'::regtype, 'numeric'::regtype)
+    -- Which row it is, not how much.
+    and a.name not in ('place', 'weekday', 'hour')
+    and not exists (select from analytics.number_formulas f where f.number = p.proname || '.' || a.name)$$, 'every number that a function returns has a formula');
 
 -- Going with the account -----------------------------------------------------------------------------------------------
 
@@ -231,7 +246,7 @@ select is(pg_temp.state_of($$select pg_temp.put('followers', '2026-03-09', 3, nu
 select is((select count(*) from analytics.metrics_snapshots where social_account_id = pg_temp.account(4)), 2::bigint, 'which keeps its history');
 select analytics.remove_account(pg_temp.account(1), true), analytics.remove_account(pg_temp.account(4), true) \g /dev/null
 select pg_temp.act_as_superuser();
-select is((select count(*) from analytics.metrics_snapshots where workspace_id = :'studio') + (select count(*) from analytics.top_content) + (select count(*) from analytics.post_analytics), 0::bigint, 'unless that is deleted with it');
+select is((select count(*) from analytics.metrics_snapshots where workspace_id = :'studio') + (select count(*) from analytics.top_content) + (select count(*) from analytics.post_analytics) + (select count(*) from analytics.audience_insights), 0::bigint, 'unless that is deleted with it');
 
 select * from finish();
 rollback;

@@ -204,6 +204,11 @@ impl Queue for FakeQueue {
         Ok(())
     }
 
+    async fn derive_creators(&self, _most: i32) -> Result<i64, QueueError> {
+        self.reach()?;
+        Ok(0)
+    }
+
     async fn depths(&self) -> Result<Vec<Depth>, QueueError> {
         self.reach()?;
         Ok(vec![Depth {
