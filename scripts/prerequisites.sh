@@ -36,6 +36,9 @@ missing_packages() {
     [ -f "$extensions/pgtap.control" ] || echo "postgresql-$PG_MAJOR-pgtap"
     [ -f "$extensions/plpgsql_check.control" ] || echo "postgresql-$PG_MAJOR-plpgsql-check"
     have pg_prove || echo libtap-parser-sourcehandler-pgtap-perl
+    # What pages are looked at with, and a font to see them in.
+    [ -n "${CHROMIUM:-}" ] || have chromium || echo chromium
+    compgen -G '/usr/share/fonts/*/*' >/dev/null || echo fonts-dejavu-core
   fi
   if [ "$purpose" = bench ]; then
     python3 -c 'import ensurepip' 2>/dev/null || echo python3-venv

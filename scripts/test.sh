@@ -18,6 +18,11 @@ clean_up() {
     cp -r "$LOG" "$DEV/failed-test"
     printf 'the logs are in .dev/failed-test\n' >&2
   fi
+  if [ -d "$LOG/pictures" ]; then
+    rm -rf "$DEV/pictures"
+    cp -r "$LOG/pictures" "$DEV/pictures"
+    printf 'the screenshots are in .dev/pictures\n' >&2
+  fi
   "$ROOT/scripts/stack.sh" remove "$STATE"
 }
 trap clean_up EXIT

@@ -319,7 +319,7 @@ begin
   if place is null then
     select u.default_workspace_id into place from analytics.users u where u.id = analytics_private.user_id();
   elsif not exists (select from analytics.workspaces w where w.id = place) then
-    -- Something in a workspace of the caller's: a membership, an invitation, a post, an account. What he may not see is as unknown as any other id.
+    -- Something in a workspace of the caller's: a membership, an invitation, a post, an account, a link to a page. What he may not see is as unknown as any other id.
     select o.workspace_id, o.user_id into place, member_id from (
       select m.workspace_id, m.user_id from analytics.workspace_members m where m.id = can.object and m.workspace_id = any (analytics_private.workspace_ids('analyst'))
       union all
@@ -328,6 +328,8 @@ begin
       select p.workspace_id, null from analytics.posts p where p.id = can.object and p.deleted_at is null and p.workspace_id = any (analytics_private.workspace_ids('analyst'))
       union all
       select a.workspace_id, null from analytics.social_accounts a where a.id = can.object and a.workspace_id = any (analytics_private.workspace_ids('analyst'))
+      union all
+      select s.workspace_id, null from analytics.shared_pages s where s.id = can.object and s.workspace_id = any (analytics_private.workspace_ids('analyst'))
     ) o;
   end if;
   select * into verdict from analytics_private.judge(can.action, place, member_id);
@@ -343,7 +345,7 @@ create or replace function analytics.can(action text, object uuid default null) 
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.can(can.action, can.object) $$;
 comment on function analytics.can(text, uuid) is
 $$may the caller do this, and if not, why
-action: a row of analytics.permissions. object: a workspace, or a membership, an invitation, a post or an account (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
+action: a row of analytics.permissions. object: a workspace, or a membership, an invitation, a post, an account or a shared page (their id) in one; the caller's default workspace when null. Returns {allowed, code, reason, hint, needs, role}: code is the error that the action itself would raise, reason says it in words, needs is the lowest role, role the caller's; where something is used up also resource, limit, used. Somebody not signed in is answered too. Errors: VALIDATION_ERROR (no such action).
 Example: select analytics.can('invite_member', '0195c3a0-0000-7000-8000-000000000001') ->> 'reason' = 'this needs the role admin or above'$$;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -854,6 +856,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     ('searches', 'analytics.user_searches', 'user_id', '{}'),
     ('posts', 'analytics.posts', 'created_by', '{}'),
     ('accounts_added', 'analytics.social_accounts', 'created_by', '{}'),
+    ('pages_shared', 'analytics.shared_pages', 'created_by', '{}'),
     ('billing_history', 'analytics.subscription_history', 'user_id', '{}'),
     ('audit_records', 'analytics.audit_logs', 'actor_id', '{personal_digest}')
 $$;
@@ -871,9 +874,9 @@ declare
     'invitations_received', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from analytics.workspace_invites i where i.email = analytics_private.verified_email()));
 begin
   for source in select p.* from analytics_private.personal_tables() p loop
-    -- A post or an account that is the workspace's, which the caller has left, is not his to read on.
+    -- What is the workspace's, which the caller has left, is not his to read on.
     execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1%s', source.relation, source.user_column,
-      case when source.part in ('posts', 'accounts_added') then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
+      case when source.part in ('posts', 'accounts_added', 'pages_shared') then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
     into rows_found using caller, source.hidden;
     answer := answer || jsonb_build_object(source.part, rows_found);
   end loop;
@@ -885,7 +888,7 @@ create or replace function analytics.export_my_data() returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.export_my_data() $$;
 comment on function analytics.export_my_data() is
 $$everything that is stored about the caller, as one JSON document
-Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, accounts_added, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
+Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, accounts_added, pages_shared, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
 Example: select jsonb_array_length(analytics.export_my_data() -> 'memberships') > 1$$;
 
 create or replace function analytics_private.erase_user(user_id uuid, reason text) returns jsonb

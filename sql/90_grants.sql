@@ -203,3 +203,28 @@ grant execute on function
   analytics.hashtag_performance(uuid, timestamptz, timestamptz, integer, text, integer), analytics.posting_cadence(uuid, timestamptz, timestamptz, text)
 to authenticated, service_role, anon;
 grant execute on function analytics_private.content_settings(), analytics_private.content_period(timestamptz, timestamptz) to authenticated, service_role, @installer@;
+
+-- Pictures and pages: with the caller's rights, but for shared pages.
+grant select on analytics.shared_pages to authenticated, service_role, @installer@;
+grant execute on function
+  analytics.chart_followers(uuid, timestamptz, timestamptz, text, timestamptz, integer), analytics.chart_engagement(uuid, timestamptz, timestamptz, text, text, integer),
+  analytics.chart_best_times(uuid, text, timestamptz, timestamptz, text, integer), analytics.chart_audience(uuid, text, text, integer),
+  analytics.chart_compare(uuid[], text, text, timestamptz, timestamptz, text, integer), analytics.dashboard(uuid, timestamptz, timestamptz, text),
+  analytics.profile_page(text, text), analytics.report_csv(uuid, timestamptz, timestamptz, text[], timestamptz),
+  analytics.share_page(uuid, text, interval, text), analytics.revoke_shared_page(uuid), analytics.shared_page(text),
+  analytics_private.share_page(uuid, text, interval, text), analytics_private.revoke_shared_page(uuid), analytics_private.shared_page(text),
+  analytics_private.send_page_headers()
+to authenticated, service_role, anon;
+grant execute on function
+  analytics_private.check_width(integer), analytics_private.wall_clock(timestamptz, text), analytics_private.day_in_words(timestamptz, text),
+  analytics_private.platform_in_words(text), analytics_private.check_picture_period(timestamptz, timestamptz, text),
+  analytics_private.followers_document(analytics.social_accounts, analytics_private.picture_period, timestamptz),
+  analytics_private.engagement_document(analytics.social_accounts, analytics_private.picture_period, text),
+  analytics_private.audience_panel(text, text, jsonb, bigint), analytics_private.audience_document(analytics.social_accounts, text, text),
+  analytics_private.best_times_document(analytics.social_accounts, analytics_private.picture_period, text),
+  analytics_private.known_denominator(analytics.social_accounts, analytics_private.picture_period, text),
+  analytics_private.engagement_of(analytics.social_accounts, analytics_private.picture_period, text), analytics_private.rate_in_words(text),
+  analytics_private.dashboard_facts(analytics.social_accounts, analytics_private.picture_period, text),
+  analytics_private.dashboard_page(analytics.social_accounts, analytics_private.picture_period),
+  analytics_private.history_document(jsonb, jsonb, text), analytics_private.shares_panel(text, jsonb)
+to authenticated, service_role, @installer@;

@@ -30,7 +30,8 @@ grant execute on function
   analytics.engagement_rate_by_views(bigint, bigint, bigint, bigint, bigint),
   analytics.influence_score(bigint, boolean, boolean, double precision, bigint),
   analytics.extract_mentions(text), analytics.extract_hashtags(text), analytics.sentiment(text), analytics.sentiment_label(double precision),
-  analytics.uuidv7(), analytics_private.period_start(timestamptz, timestamptz)
+  analytics.uuidv7(), analytics.sparkline(double precision[]), analytics_private.period_start(timestamptz, timestamptz),
+  analytics_private.draw_chart(json, integer), analytics_private.draw_page(json), analytics_private.csv_record(text[])
 to authenticated, service_role, anon, @extowner@;
 
 -- Sets of followers: all of the type, for everybody who has one.

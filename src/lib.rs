@@ -8,6 +8,7 @@ mod audience;
 mod audiences;
 mod audit;
 mod billing;
+mod charts;
 mod engagement;
 mod engagement_stats;
 mod follower_set;

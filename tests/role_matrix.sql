@@ -67,7 +67,7 @@ begin
         lateral (values (m.account, '[{"id": 1, "username": "ann"}]', 2), (m.account, '[{"id": 1, "username": "anna"}, "bob"]', 1)) l (account, people, days);
       perform analytics.record_metrics(s.id, '[{"metric": "followers", "measured_at": "2026-05-01", "value": 1}]'),
         analytics.record_posts(s.id, '[{"id": 1, "posted_at": "2026-05-01"}]') from analytics.social_accounts s where s.handle = a.actor;
-      perform analytics.add_follower_page((analytics.begin_follower_import(s.id) ->> 'import_id')::uuid, 0, '["cid"]') from analytics.social_accounts s where s.handle = a.actor;
+      perform analytics.add_follower_page((analytics.begin_follower_import(s.id) ->> 'import_id')::uuid, 0, '["cid"]'), analytics.share_page(s.id) from analytics.social_accounts s where s.handle = a.actor;
     end if;
     perform pg_temp.act('', 'none');
   end loop;

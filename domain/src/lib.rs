@@ -14,6 +14,8 @@ pub mod audiences;
 pub mod audit;
 /// Billing events of Stripe.
 pub mod billing;
+/// Pictures of numbers: SVG charts, pages, sparklines, CSV.
+pub mod charts;
 /// SHA-256 as text.
 pub mod digest;
 /// Engagement rates.

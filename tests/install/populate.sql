@@ -36,6 +36,8 @@ insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric
 insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, captured_at) select a.workspace_id, a.id, '1', '2026-05-01', '2026-05-02' from analytics.social_accounts a;
 insert into analytics.post_analytics (workspace_id, social_account_id, platform_post_id, captured_at, source) select t.workspace_id, t.social_account_id, t.platform_post_id, t.captured_at, 'test' from analytics.top_content t;
 insert into analytics.audience_insights (workspace_id, social_account_id, audience, captured_at, snapshot_date, source) select a.workspace_id, a.id, 'followers', '2026-05-02', '2026-05-01', 'test' from analytics.social_accounts a;
+insert into analytics.shared_pages (workspace_id, id, social_account_id, page, timezone, created_by, expires_at) select a.workspace_id, '0195c3a0-0000-7000-8000-0000000000f3', a.id, 'dashboard', 'UTC', a.created_by, now() + interval '1 day' from analytics.social_accounts a;
+insert into analytics_private.shared_page_tokens select s.workspace_id, s.id, sha256('link') from analytics.shared_pages s;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
 select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
 select analytics_private.seal_audit() > 0;

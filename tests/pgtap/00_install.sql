@@ -91,7 +91,7 @@ select is_empty($$
   select f.signature from our_functions f
   where f.prosecdef and pg_catalog.has_function_privilege('authenticated', f.oid, 'execute')
     and f.prosrc !~ 'require_user|workspace_ids'
-    and f.signature <> 'analytics_private.invite_preview(text)'::regprocedure -- there the token is the key
+    and f.signature <> all (array['analytics_private.invite_preview(text)', 'analytics_private.shared_page(text)']::regprocedure[]) -- there the token is the key
 $$, 'every definer function that a signed-in user may call asks who is calling');
 select ok(not pg_catalog.has_function_privilege(r, 'analytics.install()', 'execute'), r || ' cannot install')
 from unnest(array['anon', 'authenticated', 'service_role', 'analytics_sidecar', 'analytics_owner']) r;
@@ -233,6 +233,9 @@ insert into analytics_private.invite_tokens values ('0195c3a0-0000-7000-8000-000
 insert into analytics.social_accounts (workspace_id, id, platform, handle, created_by)
 values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c0', 'instagram', 'harbour', :'reader'),
   ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c2', 'instagram', 'lighthouse', :'reader');
+insert into analytics.shared_pages (workspace_id, id, social_account_id, page, timezone, created_by, expires_at)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000d0', '0195c3a0-0000-7000-8000-0000000000c0', 'dashboard', 'UTC', :'reader', now() + interval '1 day');
+insert into analytics_private.shared_page_tokens values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000d0', sha256('a-link-token'));
 select pg_temp.act_as(:'reader');
 select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c0', '["ada", "joan", "mary"]', now() - interval '1 day', is_complete => true) \g /dev/null
 select analytics.record_followers('0195c3a0-0000-7000-8000-0000000000c2', people, now() - days * interval '1 day', relation, is_complete => true)

@@ -184,6 +184,7 @@ insert into analytics.posts (workspace_id, id, created_by, name, status, schedul
 insert into analytics.social_accounts (workspace_id, platform, handle, created_by) values (:'place', 'x', 'place', :'owner') returning id as account \gset
 insert into analytics_private.follower_imports (workspace_id, social_account_id, relation, source, captured_at) values (:'place', :'account', 'followers', 'api', now()) returning id as import \gset
 insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count) values (:'place', :'import', 0, 0);
+insert into analytics.shared_pages (workspace_id, social_account_id, page, timezone, created_by, expires_at) values (:'place', :'account', 'dashboard', 'UTC', :'owner', now() + interval '1 day') returning id as link \gset
 -- One call for each action; the caller's role is all that differs.
 create temp table calls (action text primary key, call text);
 insert into calls values
@@ -207,7 +208,8 @@ insert into calls values
   ('record_followers', format('analytics.record_followers(%L, ''[]'')', :'account')), ('begin_follower_import', format('analytics.begin_follower_import(%L)', :'account')),
   ('record_metrics', format('analytics.record_metrics(%L, ''[]'')', :'account')), ('record_posts', format('analytics.record_posts(%L, ''[]'')', :'account')), ('record_audience', format('analytics.record_audience(%L, ''{}'')', :'account')),
   ('add_follower_page', format('analytics.add_follower_page(%L, 0, ''[]'')', :'import')), ('finish_follower_import', format('analytics.finish_follower_import(%L)', :'import')),
-  ('abandon_follower_import', format('analytics.abandon_follower_import(%L)', :'import'));
+  ('abandon_follower_import', format('analytics.abandon_follower_import(%L)', :'import')),
+  ('share_page', format('analytics.share_page(%L)', :'account')), ('revoke_shared_page', format('analytics.revoke_shared_page(%L)', :'link'));
 create function pg_temp.update_workspace(place uuid) returns integer language plpgsql as $$
 declare
   n integer;

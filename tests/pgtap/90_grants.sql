@@ -164,7 +164,7 @@ select pg_temp.act_as_superuser();
 -- The victim's own calls do show his data: the baits are good ones.
 select pg_temp.act_as(:'victim');
 select set_eq($$select distinct signature::text from calls where pg_temp.betrays(pg_temp.answer(call))$$, $$
-  select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.related_profiles_ranked(text,integer)', 'analytics.search_profiles(text,text,integer)',
+  select unnest(array['analytics.me()', 'analytics.my_profiles()', 'analytics.newest_posts(integer,interval,text)', 'analytics.profile_overview(text)', 'analytics.profile_page(text,text)', 'analytics.profile_timeline(text,integer,text)', 'analytics.related_profiles_ranked(text,integer)', 'analytics.search_profiles(text,text,integer)',
     'analytics.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics.cancel_post(uuid)', 'analytics_private.update_post(uuid,text,text,text,jsonb,jsonb,jsonb,text)', 'analytics_private.cancel_post(uuid)',
     'analytics_private.newest_posts(integer,interval,text)', 'analytics_private.search_profiles(text,text,integer)',
     'analytics.export_my_data()', 'analytics_private.export_my_data()', 'analytics_private.verified_email()'])
