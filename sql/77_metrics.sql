@@ -343,6 +343,16 @@ insert into analytics.number_formulas (number, unit, formula, denominator, table
   ('top_content.engagement_rate', 'percent', '(likes + comments + shares + saves) / reach * 100', 'reach of the post', '{top_content,post_analytics}', null, 'null when a part is unknown'),
   ('top_content.engagement_rate_by_followers', 'percent', '(likes + comments) / followers_count * 100', 'followers on the day of publishing', '{top_content,metrics_snapshots}', 'NapoleonCat, brain.napoleoncat.com/en/articles/1096078', null),
   ('top_content.engagement_rate_by_views', 'percent', '(likes + comments + shares + saves) / views * 100', 'views of the post', '{top_content,post_analytics}', null, null),
+  -- Of aggregates, which know no account: formula and denominator only.
+  ('audience.share', '0 to 1', '(sum of counts of the key + sum of share * base of the key) / sum of bases', 'people of all distributions with a base; where none has one each distribution weighs the same', '{}', null, 'base: the weight, else the distribution''s own, else the sum of its counts'),
+  ('audience.base', 'people', 'sum of the bases of the distributions', null, '{}', null, 'who is in several audiences counts in each'),
+  ('audience.documents', 'distributions', 'number of distributions that the shares are made of', null, '{}', null, null),
+  ('audience_top.count', 'people', 'sum of the counts of the key over distributions that count and list it', null, '{}', null, 'null where only shares list it'),
+  ('affinity.affinity', 'ratio', 'share of the key here / share of the key in the baseline', 'share in the baseline', '{}', 'Google Ads, AudienceCompositionMetrics (0 there when undefined)', '1 is as frequent'),
+  ('engagement_stats.ratio_of_sums', 'percent', 'sum of interactions / sum of denominators * 100', 'reach, followers or views of the posts with a rate', '{}', null, null),
+  ('engagement_stats.mean_of_ratios', 'percent', 'mean of the posts'' rates', 'reach, followers or views of each post', '{}', null, null),
+  ('engagement_stats.standard_deviation', 'percentage points', 'of the posts'' rates, as a sample', null, '{}', null, 'null of fewer than two'),
+  ('engagement_stats.quantile', 'percent', 'the smallest rate that at least this fraction of the posts does not exceed', null, '{}', null, 'off by at most quantile_error() of itself'),
   -- Of lists of followers (76_audiences.sql).
   ('followers_at.completeness', '0 to 1', 'people in the list / people that the platform says there are', 'claimed_count of the list', '{follower_snapshots}', null, 'at most 1; null when nothing was claimed'),
   ('followers_at.follower_count', 'people', 'members of the set believed after the newest list', null, '{follower_snapshots}', null, null),

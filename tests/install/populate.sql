@@ -32,6 +32,7 @@ select analytics_private.sidecar_finish_import(i.id) ->> 'member_count' from (se
 select analytics_private.sidecar_finish_import(i.id) ->> 'lost' from (select (analytics_private.sidecar_begin_import(a.id, '2026-05-02', is_complete => true) ->> 'import_id')::uuid from analytics.social_accounts a) i (id), lateral analytics_private.sidecar_add_page(i.id, 0, '{renamed}', '{1}');
 select analytics_private.sidecar_add_page(i.id, 0, '{z}') ->> 'people' from (select (analytics_private.sidecar_begin_import(a.id, '2026-05-03') ->> 'import_id')::uuid from analytics.social_accounts a) i (id);
 select analytics_private.sidecar_store_document(a.id, 'audience_insights.json', '2026-05-01', '{"a": 1}') from analytics.social_accounts a;
+select analytics_private.ensure_partition('analytics.metrics_snapshots', '2026-05-01') is not null;
 insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source) select a.workspace_id, a.id, 'followers', m, m, 3, 'test' from analytics.social_accounts a, unnest('{2026-05-01,1999-01-01}'::timestamptz[]) m;
 insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, captured_at) select a.workspace_id, a.id, '1', '2026-05-01', '2026-05-02' from analytics.social_accounts a;
 insert into analytics.post_analytics (workspace_id, social_account_id, platform_post_id, captured_at, source) select t.workspace_id, t.social_account_id, t.platform_post_id, t.captured_at, 'test' from analytics.top_content t;
