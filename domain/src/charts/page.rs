@@ -166,7 +166,7 @@ impl Page {
                         }
                         main {
                             @if !self.facts.is_empty() { dl class={ "facts" @if self.facts.len().is_multiple_of(4) { " even" } } { @for fact in &self.facts { (fact.markup()) } } }
-                            div class="grid" {
+                            div class="cards" {
                                 @for (number, section) in self.sections.iter().enumerate() { (section.markup(number + 1)) }
                             }
                         }
