@@ -5,7 +5,7 @@ import time
 
 from figures import Table, connect, run_sql
 
-ROUNDS = 3
+ROUNDS = 5
 ELEMENTS = 100_000 * 50
 
 OURS = "select count(*) from analytics.audience_top((select analytics.audience_merge(document) from {table}), null)"
