@@ -1300,7 +1300,7 @@ begin
   end if;
   if known.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}' then
     profile := analytics_private.open_profile(explain.username);
-  else
+  elsif known.tables <> '{}' or explain.account_id is not null then
     account := analytics_private.audience_account(explain.account_id);
   end if;
   case split_part(explain.number, '.', 1)
@@ -1325,7 +1325,7 @@ end
 $$;
 comment on function analytics.explain(text, uuid, timestamptz, timestamptz, text, text, text) is
 $$where a number comes from: its formula, denominator, source, and the stored rows with their capture times
-number: as in number_formulas, the function and the field: growth.net_rate. account_id, or username of an unlocked profile for numbers of creators. since, until: the period the number was asked for; default the last 30 days. metric: which one, where the function has a metric.
+number: as in number_formulas, the function and the field: growth.net_rate. account_id, or username of an unlocked profile for numbers of creators; neither for what aggregates say. since, until: the period the number was asked for; default the last 30 days. metric: which one, where the function has a metric.
 Returns {number, unit, formula, denominator, source, note, since, until, value (where the function has one answer), reason, inputs, rows: {table: {rows, first_captured_at, last_captured_at, shown (the newest hundred)}}}. number_formulas lists every number.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces, profile not unlocked).
 Example: select analytics.explain('growth.net_rate', '0195c3a0-0000-7000-8000-0000000000c0') ->> 'denominator' = 'start_value'$$;

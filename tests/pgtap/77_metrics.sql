@@ -231,6 +231,7 @@ select is(analytics.explain('top_content.engagement_rate', pg_temp.account(1), '
 select is_empty($$select number from analytics.number_formulas f where pg_temp.state_of(format('select analytics.explain(%L, pg_temp.account(1), metric => %L)', f.number, case when f.number like 'metric_totals%' then 'views' else 'followers' end)) <> 'fine' and not f.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}'$$, 'every number of accounts can be explained');
 select is(pg_temp.state_of(t.s), t.expected, t.s) from (values ($$select analytics.explain('growth.magic', pg_temp.account(1))$$, 'PT400'), ($$select analytics.explain(null, pg_temp.account(1))$$, 'PT400'),
   ($$select analytics.explain('growth.net', pg_temp.account(3))$$, 'PT404'), ($$select analytics.explain('growth.net')$$, 'PT404')) t (s, expected);
+select is(analytics.explain('engagement_stats.ratio_of_sums') ->> 'denominator', 'reach, followers or views of the posts with a rate', 'of an aggregate the formula');
 -- Whatever a function returns as a number has a formula.
 select is_empty($$
   select p.proname || '.' || a.name from pg_catalog.pg_proc p, unnest(p.proargnames, p.proargmodes, p.proallargtypes) a (name, mode, type)
