@@ -5,6 +5,8 @@
 // DEMO_PROFILES=a,b,c chooses the profiles.
 import { execFile } from "node:child_process";
 import { createHmac, randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "@supabase/supabase-js";
@@ -189,6 +191,63 @@ async function followers(supabase) {
   return account;
 }
 
+// Two months of an account's numbers, as a job or a member records them: invented, with three days that nobody captured.
+async function record(supabase, account) {
+  const DAY = 86_400_000;
+  const midnight = Math.floor(Date.now() / DAY) * DAY;
+  const at = (ago, hours = 0) => new Date(midnight - ago * DAY + hours * 3_600_000).toISOString();
+  const days = Array.from({ length: 60 }, (_, i) => 60 - i).filter((ago) => ago < 11 || ago > 13);
+  const captures = days.flatMap((ago) => [
+    { metric: "followers", measured_at: at(ago, 6), value: 4100 + (60 - ago) * 17 + ((ago * 37) % 23) + (ago < 20 ? (20 - ago) * 21 : 0) },
+    { metric: "views", measured_at: at(ago), captured_at: at(ago - 1, 6), value: 900 + ((ago * 53) % 310) + (ago === 19 ? 4200 : 0) },
+    { metric: "reach", measured_at: at(ago), captured_at: at(ago - 1, 6), value: 520 + ((ago * 29) % 170) },
+  ]);
+  const posts = Array.from({ length: 24 }, (_, i) => {
+    const ago = 2 + i * 2.4;
+    const reach = 600 + ((i * 71) % 400);
+    return {
+      id: `demo-${i}`, posted_at: new Date(midnight - ago * DAY + ((i * 5) % 24) * 3_600_000).toISOString(), media_type: ["photo", "reel", "carousel"][i % 3],
+      url: `https://example.org/p/${i}`, caption: ["Morning light on the quay #harbour", "Twelve loaves, one oven #bread", "Who knows this boat? #harbour #boats"][i % 3],
+      likes: Math.round(reach * (0.03 + (i % 5) / 100)), comments: i % 7, shares: i % 4, saves: i % 6, reach, views: reach + 300,
+    };
+  });
+  const audience = {
+    genders: { F: 2900, M: 2100 }, countries: { DE: 3100, NL: 1200, US: 700 }, cities: null,
+    age_ranges: { "18-24": "18.5%", "25-34": "44.1%", "35-44": "27.2%", "45-54": "10.2%" },
+  };
+  const { recorded } = await call(supabase, "record_metrics", { account_id: account.id, captures: JSON.stringify(captures), source: "demo" });
+  const stored = await call(supabase, "record_posts", { account_id: account.id, posts: JSON.stringify(posts), source: "demo" });
+  await call(supabase, "record_audience", { account_id: account.id, insights: JSON.stringify(audience), base: 5000, source: "demo" });
+  return { recorded, posts: stored.posts };
+}
+
+async function numbers(supabase, account) {
+  heading("The first records two months of its numbers");
+  const { recorded, posts } = await record(supabase, account);
+  fact("captures, posts", `${recorded}, ${posts}`);
+  const [growth] = await call(supabase, "growth", { account_id: account.id });
+  fact("followers", `${number(growth.start_value)} to ${number(growth.end_value)} in ${growth.days} days`);
+  fact("net, before", `${number(growth.net)} (${percent(growth.net_rate)}), ${number(growth.previous_net)}`);
+  fact("not known", growth.reason);
+  const series = await call(supabase, "metric_series", { account_id: account.id, metric: "views" });
+  fact("views a day", await call(supabase, "sparkline", { values: series.map(({ value }) => value) }));
+  for (const { reason } of await call(supabase, "anomalies", { account_id: account.id, metric: "views" })) fact("stands out", reason);
+  const times = (await call(supabase, "best_posting_times", { account_id: account.id })).filter(({ place }) => place === 1);
+  const weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+  for (const { weekday, hour, score, posts: n } of times) fact("best time so far", `${weekdays[weekday - 1]} ${hour}:00 UTC, ${percent(score)} of reach, ${n} post`);
+  const { formula, denominator } = await call(supabase, "explain", { number: "growth.net_rate", account_id: account.id });
+  fact("net rate is", `${formula}; by ${denominator}`);
+  // As a browser asks for it.
+  const { data } = await supabase.auth.getSession();
+  const page = await fetch(`${API_URL}/rest/v1/rpc/dashboard?account_id=${account.id}`, {
+    headers: { accept: "text/html", apikey: ANON_KEY, authorization: `Bearer ${data.session.access_token}`, "accept-profile": "analytics" },
+  });
+  if (!page.ok) throw new Error(`dashboard: ${page.status} ${await page.text()}`);
+  const file = join(ROOT, ".dev", "demo-dashboard.html");
+  await writeFile(file, await page.text());
+  fact("dashboard", ".dev/demo-dashboard.html, for any browser");
+}
+
 async function main() {
   // The operator's part: which plan a price of Stripe buys.
   const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
@@ -239,11 +298,13 @@ async function main() {
   heading(`The first searches "${wanted}": ${found.total} found`);
   for (const { username, full_name } of found.items.slice(0, 3)) fact(`@${username}`, full_name);
 
-  await followers(first.supabase);
+  const account = await followers(first.supabase);
+  await numbers(first.supabase, account);
 
   heading("What the second sees");
   for (const name of [
     "profiles", "profile_posts", "profile_history", "mentions", "related_profiles", "social_accounts", "follower_snapshots", "platform_users",
+    "metrics_snapshots", "top_content", "audience_insights",
   ]) {
     const { count, error } = await second.supabase.from(name).select("*", { count: "exact", head: true });
     if (error) throw new Error(`${name}: ${error.message}`);

@@ -93,7 +93,7 @@ select is(pg_temp.state_of($$select * from analytics.growth(pg_temp.account(1))$
 select pg_temp.act_as(:'editor');
 select pg_temp.days('followers', '2026-03-02 12:00Z', array[1000, 1010, null, null, 1050, 1040]) \g /dev/null
 select pg_temp.days('views', '2026-03-02', array[10, 20, 30, 40, 50, 60, 70, 80]) \g /dev/null
-select pg_temp.days('reach', '2026-03-02', array[5, 6, 7]), pg_temp.put(m, '2026-03-08', 3) from unnest('{likes,comments,shares}'::text[]) m \g /dev/null
+select pg_temp.days('reach', '2026-03-02', array[5, 6, 7]), pg_temp.put(m, '2026-03-20', 3) from unnest('{likes,comments,shares}'::text[]) m \g /dev/null
 select pg_temp.act_as(:'analyst');
 select results_eq($$select bucket_start::date, value, is_filled, reason from analytics.metric_series(pg_temp.account(1), 'followers', '2026-03-02', '2026-03-08')$$,
   $$values ('2026-03-02'::date, 1000::bigint, false, null), ('2026-03-03', 1010, false, null), ('2026-03-04', null, false, 'not captured in this period'),
@@ -220,7 +220,7 @@ select is(analytics_private.erase_follower('tiktok', 'bob', 'case 2'), '{"platfo
 select pg_temp.act_as(:'analyst');
 select results_eq($$select followers_count, reach, impressions, profile_views, extra_data from analytics.account_snapshots where social_account_id = pg_temp.account(1) and "timestamp" >= '2026-03-02' and "timestamp" < '2026-03-03' order by "timestamp"$$,
   $$values (null::bigint, 5::bigint, null::bigint, null::bigint, '{"views": 10, "follows": 20, "unfollows": 10}'::jsonb), (1000, null, null, null, '{}')$$, 'account_snapshots has a column for each usual metric');
-select is((select engagement_count from analytics.account_snapshots where social_account_id = pg_temp.account(1) and "timestamp" = '2026-03-08'), 9::bigint, 'engagement_count is likes, comments and shares');
+select is((select engagement_count from analytics.account_snapshots where social_account_id = pg_temp.account(1) and "timestamp" = '2026-03-20'), 9::bigint, 'engagement_count is likes, comments and shares');
 
 -- Explain --------------------------------------------------------------------------------------------------------------
 
