@@ -1,18 +1,20 @@
 //! Captures of metrics and posts into columns that SQL can join, and series judged value by value.
 
-use analytics_domain::list::Refusal;
+use analytics_domain::list::{self, Refusal};
 use analytics_domain::metrics::Post;
 use analytics_domain::{anomalies, metrics};
 use pgrx::prelude::*;
 
 use crate::pg::interrupts;
-use crate::pg::time::timestamp;
+use crate::pg::time::{timestamp, unix};
 
-/// A list of captures in columns of one length, or what is wrong with it and at which entries.
+/// A list of captures in columns of one length, captured at the moment given where they do not say when; or what is wrong with it
+/// and at which entries.
 #[pg_extern(immutable, parallel_safe, strict, schema = "analytics_private")]
 #[allow(clippy::type_complexity)]
 fn read_captures(
     list: &str,
+    captured_at: TimestampWithTimeZone,
 ) -> TableIterator<
     'static,
     (
@@ -30,7 +32,9 @@ fn read_captures(
         Ok(mut captures) => (
             Some(captures.iter_mut().map(|capture| std::mem::take(&mut capture.metric)).collect()),
             Some(captures.iter().map(|capture| timestamp(capture.measured_at)).collect()),
-            Some(captures.iter().map(|capture| capture.captured_at.and_then(timestamp)).collect()),
+            Some(
+                captures.iter().map(|capture| capture.captured_at.and_then(timestamp).or(Some(captured_at))).collect(),
+            ),
             Some(captures.iter().map(|capture| capture.value).collect()),
             Some(captures.into_iter().map(|capture| capture.reason).collect()),
             None,
@@ -42,6 +46,66 @@ fn read_captures(
             (None, None, None, None, None, Some(problem), Some(hint.to_owned()), positions)
         }
     })
+}
+
+/// From when to when captures reach, and the first ones that cannot be: measured or captured after `latest`, measured after they
+/// were captured or before the platforms, at no time; below zero. The columns are of one length.
+#[pg_extern(immutable, parallel_safe, strict, schema = "analytics_private")]
+#[allow(clippy::type_complexity)]
+fn check_captures(
+    measured_at: Array<'_, TimestampWithTimeZone>,
+    captured_at: Array<'_, TimestampWithTimeZone>,
+    metric_values: Array<'_, i64>,
+    latest: TimestampWithTimeZone,
+) -> TableIterator<
+    'static,
+    (
+        name!(first_measured_at, Option<TimestampWithTimeZone>),
+        name!(last_measured_at, Option<TimestampWithTimeZone>),
+        name!(first_captured_at, Option<TimestampWithTimeZone>),
+        name!(last_captured_at, Option<TimestampWithTimeZone>),
+        name!(bad_time, Option<i32>),
+        name!(negative, Option<i32>),
+    ),
+> {
+    let position = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
+    let latest = unix(latest);
+    let (mut measured, mut captured) = (Span::default(), Span::default());
+    let mut bad_time = None;
+    for (index, (measured_at, captured_at)) in measured_at.iter().zip(captured_at.iter()).enumerate() {
+        let times = measured_at.map(unix).zip(captured_at.map(unix));
+        match times
+            .filter(|&(measured, captured)| list::EARLIEST <= measured && measured <= captured && captured <= latest)
+        {
+            Some((measured_at, captured_at)) => {
+                measured.add(measured_at);
+                captured.add(captured_at);
+            }
+            None => {
+                bad_time = Some(position(index));
+                break;
+            }
+        }
+    }
+    let negative = metric_values.iter().position(|value| value.is_some_and(|value| value < 0)).map(position);
+    let [first_measured, last_measured] = measured.ends();
+    let [first_captured, last_captured] = captured.ends();
+    TableIterator::once((first_measured, last_measured, first_captured, last_captured, bad_time, negative))
+}
+
+/// The first and the last of some moments, in microseconds of the Unix era.
+#[derive(Default)]
+struct Span(Option<(i64, i64)>);
+
+impl Span {
+    fn add(&mut self, at: i64) {
+        let (first, last) = self.0.unwrap_or((at, at));
+        self.0 = Some((first.min(at), last.max(at)));
+    }
+
+    fn ends(&self) -> [Option<TimestampWithTimeZone>; 2] {
+        [self.0.and_then(|(first, _)| timestamp(first)), self.0.and_then(|(_, last)| timestamp(last))]
+    }
 }
 
 /// A list of posts, one row each; or one row that says what is wrong with it and at which entries.

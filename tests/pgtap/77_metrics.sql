@@ -67,6 +67,23 @@ select pg_temp.act_as(:'editor');
 select is(pg_temp.state_of($$insert into analytics.metrics_snapshots values (gen_random_uuid(), gen_random_uuid(), 'views', now(), now(), 1, null, 'x')$$), '42501', 'nobody writes captures directly');
 select is(pg_temp.state_of($$update analytics.top_content set reach = 1$$), '42501', 'nor posts');
 
+-- A list of thousands goes another way than one of a few, and says the same.
+create function pg_temp.many(how_many integer, offset_by integer default 0, twice boolean default false, wrong boolean default false) returns text language sql as $$
+  select json_agg(json_build_object('metric', 'replies', 'measured_at', '2025-06-01'::timestamptz + n * interval '1 minute', 'captured_at', '2025-07-01', 'value', case when wrong and n = 7 then -5 else n end) order by n)::text
+  from (select generate_series(offset_by, offset_by + how_many - 1) union all select offset_by + 3 where twice) m (n)
+$$;
+select pg_temp.act_as(:'editor');
+select is(analytics.record_metrics(pg_temp.account(4), pg_temp.many(3000)) ->> 'recorded', '3000', 'thousands at once');
+select is((select jsonb_build_array(a -> 'recorded', a -> 'repeated') from analytics.record_metrics(pg_temp.account(4), pg_temp.many(3000, 1000)) a), '[1000, 2000]', 'of which some are there');
+select is((select jsonb_build_array(a -> 'recorded', a -> 'repeated') from analytics.record_metrics(pg_temp.account(4), pg_temp.many(2000, 4000, twice => true)) a), '[2000, 1]', 'or come twice');
+select is(pg_temp.state_of($$select analytics.record_metrics(pg_temp.account(4), replace(pg_temp.many(2000, 6000), '"value" : 6003', '"value" : null'))$$), 'fine', 'unknown ones too');
+select is(pg_temp.state_of($$select analytics.record_metrics(pg_temp.account(4), replace(pg_temp.many(2000), '"value" : 1003', '"value" : 9'))$$), 'PT409', 'another value is a conflict');
+select is(pg_temp.state_of($$select analytics.record_metrics(pg_temp.account(4), pg_temp.many(2000, wrong => true))$$), 'PT400', 'a bad one refuses all');
+select pg_temp.act_as(:'owner');
+select analytics.remove_account(pg_temp.account(4), true) \g /dev/null
+select pg_temp.act_as_superuser();
+insert into analytics.social_accounts (workspace_id, id, platform, handle, created_by) values (:'studio', pg_temp.account(4), 'instagram', 'four', :'owner');
+
 -- As it was known ------------------------------------------------------------------------------------------------------
 
 select pg_temp.act_as(:'analyst');
