@@ -76,6 +76,7 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('job_backoff_base', 'interval', '2 seconds', '10 milliseconds', '1 hour', 'full-jitter back-off: upper bound of the first wait'),
   ('job_backoff_cap', 'interval', '10 minutes', '10 milliseconds', '1 day', 'full-jitter back-off: upper bound of any wait'),
   ('posts_per_fetch', 'integer', '12', '1', '50', 'posts asked for in one timeline fetch'),
+  ('metrics_partitions_back', 'integer', '36', '1', '300', 'months back for which partitions of metrics_snapshots are made when captures turn up; older ones stay together'),
   ('partitions_ahead', 'integer', '3', '1', '24', 'monthly partitions made ahead'),
   ('audit_rows_per_record', 'integer', '100', '1', '1000', 'a statement that changes more rows than this gets one audit record with a root over its rows'),
   ('audit_checkpoint_interval', 'interval', '1 hour', '1 second', '3650 days', 'how old the last checkpoint of a chain of audit records may be when there are newer records')
@@ -242,7 +243,10 @@ begin
     continue when monthly.parent = to_regclass('analytics.audit_logs');
     -- Months that already have rows in the default partition, from before or after the ones made ahead.
     for waiting in execute format('select distinct date_trunc(%1$L, d.%2$I at time zone %3$L) at time zone %3$L from %4$s d where d.%2$I >= %5$L and d.%2$I < %6$L',
-      'month', monthly.key_column, 'UTC', monthly.default_partition, timestamptz '2000-01-01 00:00:00+00', timestamptz '2200-01-01 00:00:00+00')
+      'month', monthly.key_column, 'UTC', monthly.default_partition,
+      -- Members say which month a capture is of; every partition costs every query of everybody.
+      case when monthly.parent = to_regclass('analytics.metrics_snapshots')
+        then now() - make_interval(months => analytics_private.setting_integer('metrics_partitions_back')) else '2000-01-01 00:00:00+00' end, timestamptz '2200-01-01 00:00:00+00')
     loop
       perform analytics_private.ensure_partition(monthly.parent, waiting);
     end loop;

@@ -180,6 +180,7 @@ grant execute on function
 to authenticated, service_role, anon;
 grant execute on function
   analytics_private.evidence(text, analytics.social_accounts, uuid, text[], timestamptz, timestamptz), analytics_private.days_of(timestamptz, timestamptz, text),
+  analytics_private.whole_days(timestamptz, timestamptz, text), analytics_private.flow_days(timestamptz[], text), analytics_private.start_before(timestamptz, timestamptz, text),
   analytics_private.check_timezone(text), analytics_private.known_metric(text, text, text), analytics_private.unknown_reason(analytics.metric_registry, timestamptz, timestamptz),
   analytics_private.step_values(analytics.social_accounts, text, timestamptz[], timestamptz[], timestamptz),
   analytics_private.level_at(analytics.social_accounts, text, timestamptz, timestamptz),
