@@ -81,6 +81,32 @@ begin
 end
 $$;
 
+-- However large, without a mask that it could be too large for.
+create or replace function analytics_private.number_in_words(number numeric, places integer default 0) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  shown constant numeric := round(abs(number_in_words.number), number_in_words.places);
+begin
+  return case when number < 0 and shown > 0 then '−' else '' end
+    || to_char(shown, 'FM' || repeat('999,', length(trunc(shown)::text) / 3) || '990' || case when places > 0 then '.' || repeat('0', places) else '' end);
+end
+$$;
+
+create or replace function analytics_private.change_in_words(number numeric, places integer default 0) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case when round(number, places) > 0 then '+' else '' end || analytics_private.number_in_words(number, places);
+end
+$$;
+
+-- Rust draws no number beyond 10^15, from where on a count is not exact as a floating-point number (charts::scale::LARGEST).
+create or replace function analytics_private.reason_not_drawn(number double precision, reason text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case when abs(number) > 1e15 then 'the number is too large to be drawn' else reason end;
+end
+$$;
+
 -- The time that a picture is about, checked: until is now by default, since 30 days before. A value a day, over years a week or month.
 create or replace function analytics_private.check_picture_period(since timestamptz, until timestamptz, timezone text) returns analytics_private.picture_period
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -112,12 +138,12 @@ declare
 begin
   select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
     json_agg(s.value order by s.bucket_start) as values, max(s.captured_at) as captured_at,
-    (array_agg(s.reason order by s.bucket_start desc) filter (where s.reason is not null))[1] as reason, min(s.bucket_start) as first
+    (array_agg(s.reason order by s.bucket_start desc) filter (where s.reason is not null))[1] as reason, min(s.bucket_start) as first, max(s.value) as highest
   into line
   from analytics.metric_series(account.id, 'followers', period.first, period.last, period.bucket, period.zone, known) s;
   return json_build_object('title', format('Followers of @%s', account.handle),
     'subtitle', format('%s, the last value of each %s', period.in_words, period.bucket),
-    'zone', period.zone, 'captured_at', analytics_private.wall_clock(line.captured_at, period.zone), 'reason', line.reason,
+    'zone', period.zone, 'captured_at', analytics_private.wall_clock(line.captured_at, period.zone), 'reason', analytics_private.reason_not_drawn(line.highest, line.reason),
     'plot', json_build_object('line', json_build_object('unit', 'followers', 'from', analytics_private.wall_clock(line.first, period.zone), 'until', period.ends,
       'bucket', period.bucket, 'series', json_build_array(json_build_object('name', '@' || account.handle, 'times', line.times, 'values', line.values)))));
 end
@@ -150,7 +176,7 @@ begin
   from (
     select t.posted_at, t.captured_at,
       case denominator when 'reach' then t.engagement_rate when 'followers' then t.engagement_rate_by_followers else t.engagement_rate_by_views end as rate,
-      case denominator when 'followers' then t.likes_count + t.comments_count else t.likes_count + t.comments_count + t.shares_count + t.saves_count end as interactions,
+      case denominator when 'followers' then t.likes_count::numeric + t.comments_count else t.likes_count::numeric + t.comments_count + t.shares_count + t.saves_count end as interactions,
       case denominator when 'reach' then t.reach when 'followers' then t.followers_count else t.views end as base
     from analytics.top_content t
     where t.workspace_id = account.workspace_id and t.social_account_id = account.id and t.posted_at >= period.first and t.posted_at < period.last) p;
@@ -174,7 +200,8 @@ begin
   return json_build_object('title', format('Engagement of @%s by %s', account.handle, denominator),
     'subtitle', format('%s, each post as last captured', period.in_words),
     'zone', period.zone, 'captured_at', analytics_private.wall_clock(content.captured_at, period.zone),
-    'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end,
+    'reason', analytics_private.reason_not_drawn(content.rate, case when content.posts = 0 then 'no post of this time was captured'
+      else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),
     'notes', json_build_array('rate: ' || analytics_private.rate_in_words(denominator),
       case when content.posts > most then format('the newest %s of %s posts are drawn', most, content.posts) end),
     'plot', json_build_object('dots', json_build_object('unit', 'percent', 'from', period.starts, 'until', period.ends, 'things', 'posts',
@@ -227,7 +254,7 @@ begin
   order by a.captured_at desc limit 1;
   return json_build_object('title', format('Audience of @%s: %s', account.handle, case wanted when 'followers' then 'followers' when 'engaged' then 'who engaged' else 'who was reached' end),
     'subtitle', case when newest.captured_at is not null then format('%s%s', to_char(newest.snapshot_date, 'FMDD Mon YYYY'),
-      coalesce(format(', %s people', to_char(newest.base, 'FM999,999,999,999,999')), ', how many people is not known')) end,
+      coalesce(format(', %s people', analytics_private.number_in_words(newest.base)), ', how many people is not known')) end,
     'zone', zone, 'captured_at', analytics_private.wall_clock(newest.captured_at, zone),
     'reason', case when newest.captured_at is null then 'no audience was captured' else 'the platform answered nothing about it' end,
     'plot', json_build_object('bars', json_build_object('panels', json_build_array(
@@ -404,15 +431,16 @@ begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
   select * into content from analytics_private.engagement_of(account, period, denominator);
   facts := array[
-    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', split_part(grown.reason, ';', 1),
+    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', analytics_private.reason_not_drawn(grown.end_value, split_part(grown.reason, ';', 1)),
       'note', 'on ' || to_char(grown.end_measured_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI')),
-    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', split_part(grown.reason, ';', 1),
-      'note', concat_ws(', ', to_char(grown.net_rate, 'FMSG999,990.0') || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
+    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', analytics_private.reason_not_drawn(grown.net, split_part(grown.reason, ';', 1)),
+      'note', concat_ws(', ', analytics_private.change_in_words(grown.net_rate::numeric, case when abs(grown.net_rate) < 100 then 1 else 0 end) || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
         format(case when grown.previous_net is null then 'the %s days before are not known' else '%2$s in the %1$s days before' end,
-          round(extract(epoch from period.last - period.first) / 86400), to_char(grown.previous_net, 'FMSG999,999,999,990')))),
+          round(extract(epoch from period.last - period.first) / 86400), analytics_private.change_in_words(grown.previous_net)))),
     json_build_object('label', 'Engagement by ' || denominator, 'unit', 'percent', 'value', content.rate,
       'note', format('%s of %s posts, sums of both', content.known, content.posts),
-      'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),
+      'reason', analytics_private.reason_not_drawn(content.rate, case when content.posts = 0 then 'no post of this time was captured'
+        else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end)),
     json_build_object('label', 'Posts', 'unit', 'posts', 'reason', 'posts were never captured',
       'value', case when exists (select from analytics.top_content t where t.workspace_id = account.workspace_id and t.social_account_id = account.id) then content.posts end,
       'note', coalesce('last on ' || analytics_private.day_in_words(content.last_posted_at, period.zone), 'none in this time'))];
@@ -456,11 +484,11 @@ begin
               json_build_object('text', coalesce(nullif(left(p.caption, 120), ''), p.media_type, p.platform_post_id), 'href', p.post_url),
               to_char(p.posted_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI'), p.likes_count, p.comments_count, p.reach,
               case denominator when 'reach' then p.engagement_rate when 'followers' then p.engagement_rate_by_followers else p.engagement_rate_by_views end)
-            order by p.likes_count + p.comments_count desc nulls last, p.posted_at desc), '[]')
+            order by p.likes_count::numeric + p.comments_count desc nulls last, p.posted_at desc), '[]')
           from (
             select t.* from analytics.top_content t
             where t.workspace_id = account.workspace_id and t.social_account_id = account.id and t.posted_at >= period.first and t.posted_at < period.last
-            order by t.likes_count + t.comments_count desc nulls last, t.posted_at desc limit 10) p))))));
+            order by t.likes_count::numeric + t.comments_count desc nulls last, t.posted_at desc limit 10) p))))));
 end
 $$;
 

@@ -80,6 +80,32 @@ select ok('not known' = any (pg_temp.found('//dd/text()', :'page')), 'what is no
 select ok(:'page' like '%Times are in Europe/Berlin%', 'in the time zone asked for');
 select ok(analytics.dashboard(:'bare') like '%Nothing known yet%', 'an account without numbers has a page too');
 
+-- Numbers of any size: stored ones are bounded at recording, not in the table.
+select pg_temp.act_as(:'owner');
+select analytics.add_account(:'studio', 'facebook', 'huge') ->> 'id' as huge, analytics.add_account(:'studio', 'linkedin', 'grown') ->> 'id' as grown \gset
+select pg_temp.act_as_superuser();
+insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, likes_count, comments_count, shares_count, saves_count, reach, views, followers_count,
+  engagement_rate, engagement_rate_by_followers, captured_at)
+select :'studio', :'huge', 'p' || n, timestamptz '2026-05-01 08:00' + n * interval '1 day', 9e18, 9e18, 9e18, 9e18, 9e18, 9e18, 100, 400, 1.8e19, '2026-06-01 09:30' from generate_series(1, 11) n;
+insert into analytics.audience_insights (workspace_id, social_account_id, audience, captured_at, snapshot_date, base, source) values (:'studio', :'huge', 'followers', '2026-05-31 07:00', '2026-05-30', 9e18, 'test');
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', a, 'followers', moment, moment, value, 'test'
+from (values (:'huge'::uuid, timestamptz '2026-04-30 23:00', 9e18::bigint), (:'huge', '2026-05-31 23:00', 9223372036854775807), (:'grown', '2026-03-30 23:00', 2e12::bigint), (:'grown', '2026-04-30 23:00', 2),
+  (:'grown', '2026-05-31 23:00', 1000000)) v (a, moment, value);
+select pg_temp.act_as(:'analyst');
+select is(pg_temp.state_of(format(c, :'huge')), 'fine', 'counts of 9e18: ' || c) from unnest(array['select analytics.dashboard(%L, ''2026-05-01'', ''2026-06-01'')', 'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'')',
+  'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'', by => ''followers'')', 'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'', by => ''views'')',
+  'select analytics.chart_followers(%L, ''2026-05-01'', ''2026-06-01'')', 'select analytics.chart_best_times(%L, ''UTC'', ''2026-05-01'', ''2026-06-01'', ''followers'')', 'select analytics.chart_audience(%L)',
+  'select analytics.chart_compare(array[%L]::uuid[], ''followers'', ''value'', ''2026-05-01'', ''2026-06-01'')', 'select analytics.content_mix(%L, ''2026-05-01'', ''2026-06-01'')']) c;
+select ok('the number is too large to be drawn' = any (pg_temp.found('//dd/text()', analytics.dashboard(:'huge', '2026-05-01', '2026-06-01'))), 'what cannot be drawn is said');
+select ok('the number is too large to be drawn' = any (pg_temp.found('//s:text/text()', p)), 'in a picture too')
+from unnest(array[analytics.chart_engagement(:'huge', '2026-05-01', '2026-06-01', by => 'followers')::text, analytics.chart_followers(:'huge', '2026-05-01', '2026-06-01')]) p;
+select ok(analytics.dashboard(:'grown', '2026-05-01', '2026-06-01') like '%>+49,999,900% since 30 Apr 2026, −1,999,999,999,998 in the 31 days before<%', 'a change has room for all its digits');
+select ok(analytics.chart_audience(:'huge') like '%, 9,000,000,000,000,000,000 people%', 'so has an audience');
+select pg_temp.act_as_superuser();
+select is(analytics_private.change_in_words(number, places), expected, format('%s in words', number)) from (values (0, 1, '0.0'), (0.04, 1, '0.0'), (-0.04, 1, '0.0'), (12.34, 1, '+12.3'), (-999.95, 1, '−1,000.0'),
+  (999, 0, '+999'), (1000, 0, '+1,000'), (-123456789012345678901234567890, 0, '−123,456,789,012,345,678,901,234,567,890'), (null, 1, null)) v (number, places, expected);
+
 select pg_temp.act_as_superuser();
 select pg_temp.ingest(pg_temp.account('77', 'aurora', 123456, array[pg_temp.post(1, '77', 'aurora', now() - interval '3 days', 400, 20, '<script>alert(1)</script> @friend #tag')],
   '{"full_name": "<i>Aurora</i>", "biography": "\u202eevil"}')) as profile \gset
