@@ -724,10 +724,32 @@ end
 $$;
 comment on function analytics.share_page(uuid, text, interval, text) is
 $$makes a link that shows an account's dashboard of the last 30 days to whoever has it, without signing in
-page: dashboard. expires_in: from 1 minute to 90 days. timezone: of the times in the page. The token is told once and stored only as a hash: put it into a link to shared_page(). It shows what the one who made it may see: it ends with his role, the account or the workspace.
+page: dashboard. expires_in: from 1 minute to 90 days. timezone: of the times in the page. The token is told once and stored only as a hash: put it into a link to shared_page(). It shows what the one who made it may see: nothing while he has not the role or the workspace is suspended. It ends when the account is disconnected: added again, the account needs new links.
 Returns {id, workspace_id, account_id, page, expires_at, link_token}. Needs the role editor.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; setting shared_pages_per_workspace).
 Example: select length(analytics.share_page('0195c3a0-0000-7000-8000-0000000000c0', expires_in => '1 day') ->> 'link_token') = 43$$;
+
+-- The account's row is locked by the caller, as share_page() locks it: no link comes between.
+create or replace function analytics_private.revoke_shared_pages(workspace_id uuid, social_account_id uuid) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  caller constant uuid := analytics_private.user_id();
+  link analytics.shared_pages;
+  n bigint := 0;
+begin
+  for link in
+    update analytics.shared_pages s set revoked_at = statement_timestamp()
+    where s.workspace_id = revoke_shared_pages.workspace_id and s.social_account_id = revoke_shared_pages.social_account_id and s.revoked_at is null and s.expires_at > statement_timestamp()
+    returning s.*
+  loop
+    perform analytics_private.write_audit('page.share_revoked', 'shared_page', link.id,
+      jsonb_build_object('account_id', link.social_account_id, 'own', link.created_by = caller, 'account_disconnected', true), link.workspace_id);
+    n := n + 1;
+  end loop;
+  return n;
+end
+$$;
+comment on function analytics_private.revoke_shared_pages(uuid, uuid) is 'ends the open links to pages of an account; remove_account() calls it, so that none opens again when the account is added again';
 
 create or replace function analytics_private.revoke_shared_page(page_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -805,7 +827,7 @@ comment on function analytics.shared_page(text) is
 $$the page that a link of share_page() is for, to whoever has it
 token: link_token of share_page(). Open to anonymous callers. It shows what is known now, with the rights of the one who made the link.
 Returns the media type text/html; in JSON a string.
-Errors: NOT_FOUND (no such link, expired, revoked, its maker lost his role, account or workspace gone: all the same answer).
+Errors: NOT_FOUND (no such link, expired, revoked, its maker lost his role, account disconnected, account or workspace gone: all the same answer).
 Example: select analytics.shared_page('a-link-token') like '<!DOCTYPE html>%'$$;
 
 create or replace function analytics_private.purge_shared_pages(max_count integer) returns integer

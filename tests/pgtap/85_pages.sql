@@ -208,6 +208,23 @@ select is(pg_temp.after(change, :'token'), expected, what) from (values
   (format('update analytics.social_accounts set status = ''disconnected'', disconnected_at = now(), is_primary = false where id = %L', :'account'), 'PT404', 'the account was disconnected'),
   (format('delete from analytics.social_accounts where id = %L', :'account'), 'PT404', 'the account is gone')) v (change, expected, what);
 
+-- A removed account that is added again keeps its history, not its links.
+select pg_temp.act_as(:'editor');
+select analytics.share_page(:'other') ->> 'link_token' as removed_token, analytics.share_page(:'other') ->> 'id' as removed_second \gset
+select analytics.share_page(:'other') ->> 'id' as ended_before \gset
+select analytics.revoke_shared_page(:'ended_before') \g /dev/null
+select pg_temp.act_as(:'owner');
+select analytics.remove_account(:'other') \g /dev/null
+select is((select count(*) from analytics.shared_pages s where s.social_account_id = :'other' and s.revoked_at is not null), 3::bigint, 'links to an account that is removed end');
+select is(analytics.add_account(:'studio', 'tiktok', 'natgeo') ->> 'id', :'other', 'it is added again');
+select is(pg_temp.answer_to(:'removed_token'), :'missing'::jsonb, 'and they do not open again');
+select ok(analytics.shared_page(:'token') like '<!DOCTYPE html>%', 'those of other accounts do');
+select pg_temp.act_as_superuser();
+select results_eq(format($$select a.entity_id, a.actor_id, a.metadata ->> 'own', a.metadata ->> 'account_disconnected' from analytics.audit_logs a join analytics.shared_pages s on s.id = a.entity_id
+    where a.action = 'page.share_revoked' and s.social_account_id = %L order by s.id$$, :'other'),
+  format($$select s.id, case when s.id = %1$L then %2$L else %3$L end::uuid, case when s.id = %1$L then 'true' else 'false' end, case when s.id <> %1$L then 'true' end
+    from analytics.shared_pages s where s.social_account_id = %4$L order by s.id$$, :'ended_before', :'editor', :'owner', :'other'), 'each is in the audit, once');
+
 select pg_temp.act_as(:'owner');
 select ok(analytics.revoke_shared_page(:'link_id'), 'another editor ends it');
 select ok(not analytics.revoke_shared_page(:'link_id'), 'twice makes no difference');
@@ -224,11 +241,11 @@ select analytics_private.set_setting('shared_pages_per_workspace', '1') \g /dev/
 select pg_temp.act_as(:'editor');
 select analytics.share_page(:'account') ->> 'id' as second \gset
 select is(pg_temp.state_of(format('select analytics.share_page(%L)', :'account')), 'PT409', 'a workspace has so many links and no more');
-select is(jsonb_array_length(analytics.export_my_data() -> 'pages_shared'), 2, 'who made them has them in his export');
+select is(jsonb_array_length(analytics.export_my_data() -> 'pages_shared'), 5, 'who made them has them in his export');
 select is(pg_temp.state_of('update analytics.shared_pages set expires_at = ''2100-01-01'''), '42501', 'nobody writes them past the functions');
 select pg_temp.act_as_superuser();
 update analytics.shared_pages set created_at = created_at - interval '200 days', expires_at = expires_at - interval '200 days', revoked_at = revoked_at - interval '200 days';
-select is(analytics_private.purge_shared_pages(10), 2, 'links that ended long ago are forgotten');
+select is(analytics_private.purge_shared_pages(10), 5, 'links that ended long ago are forgotten');
 select is_empty('select from analytics_private.shared_page_tokens', 'with their tokens');
 
 -- Through PostgREST -----------------------------------------------------------------------------------------------------------
