@@ -369,9 +369,13 @@ declare
   period analytics_private.picture_period;
   account analytics.social_accounts;
   account_id uuid;
+  name text;
   line record;
   kind analytics.metric_registry;
   lines json[] := array[]::json[];
+  notes text[] := array[]::text[];
+  reason text;
+  is_flow boolean := false;
   captured_at timestamptz;
   starts timestamptz;
 begin
@@ -384,34 +388,54 @@ begin
   period := analytics_private.check_picture_period(chart_compare.since, chart_compare.until, chart_compare.timezone);
   foreach account_id in array chart_compare.account_ids loop
     account := analytics_private.audience_account(account_id);
-    kind := analytics_private.known_metric(account.platform, chart_compare.metric);
-    select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
-      json_agg(case chart_compare.scale when 'value' then s.value else (s.value - s.base) * 100.0 / nullif(s.base, 0) end order by s.bucket_start) as values,
-      max(s.captured_at) as captured_at, min(s.bucket_start) as first
-    into line
-    from (
-      select m.bucket_start, m.value, m.captured_at, (array_agg(m.value) filter (where m.value is not null) over (order by m.bucket_start rows between unbounded preceding and unbounded following))[1] as base
-      from analytics.metric_series(account_id, chart_compare.metric, period.first, period.last, period.bucket, period.zone) m) s;
-    lines := lines || json_build_object('name', '@' || account.handle || ' · ' || analytics_private.platform_in_words(account.platform), 'times', line.times, 'values', line.values);
-    captured_at := greatest(captured_at, line.captured_at);
-    starts := line.first;
+    name := '@' || account.handle || ' · ' || analytics_private.platform_in_words(account.platform);
+    select r.* into kind from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric = chart_compare.metric;
+    if not found then
+      -- The others are drawn; a metric that no platform has is a mistake.
+      if not exists (select from analytics.metric_registry r where r.scope = 'account' and r.metric = chart_compare.metric) then
+        perform analytics_private.known_metric(account.platform, chart_compare.metric);
+      end if;
+      reason := format('%s has no metric %s for accounts', analytics_private.platform_in_words(account.platform), chart_compare.metric);
+      lines := lines || json_build_object('name', name, 'times', json_build_array(), 'values', json_build_array());
+    else
+      select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
+        json_agg(s.shown order by s.bucket_start) as values, max(s.captured_at) as captured_at, min(s.bucket_start) as first,
+        case when bool_or(abs(s.shown) <= 1e15) then null
+          when max(s.value) is null then (array_agg(s.reason order by s.bucket_start desc))[1]
+          when count(s.shown) = 0 then 'it was 0 first, of which there are no percent'
+          else analytics_private.reason_not_drawn(max(abs(s.shown))::double precision, null) end as reason
+      into line
+      from (
+        select m.bucket_start, m.value, m.captured_at, m.reason, case chart_compare.scale when 'value' then m.value else (m.value - m.base) * 100.0 / nullif(m.base, 0) end as shown
+        from (
+          select n.*, (array_agg(n.value) filter (where n.value is not null) over (order by n.bucket_start rows between unbounded preceding and unbounded following))[1] as base
+          from analytics.metric_series(account_id, chart_compare.metric, period.first, period.last, period.bucket, period.zone) n) m) s;
+      reason := line.reason;
+      lines := lines || json_build_object('name', name, 'times', line.times, 'values', line.values);
+      captured_at := greatest(captured_at, line.captured_at);
+      starts := coalesce(starts, line.first);
+      is_flow := is_flow or kind.kind = 'flow';
+    end if;
+    if reason is not null and asked > 1 then
+      notes := notes || (name || ': ' || reason);
+    end if;
   end loop;
   perform analytics_private.send_page_headers();
   return analytics_private.draw_chart(json_build_object(
       'title', case chart_compare.scale when 'value' then format('%s compared', initcap(replace(chart_compare.metric, '_', ' ')))
         else format('Change of %s compared', replace(chart_compare.metric, '_', ' ')) end,
       'subtitle', period.in_words || case chart_compare.scale when 'change' then ', in percent of the first known value' else '' end,
-      'zone', period.zone, 'captured_at', analytics_private.wall_clock(captured_at, period.zone),
+      'zone', period.zone, 'captured_at', analytics_private.wall_clock(captured_at, period.zone), 'reason', case when asked = 1 then reason end, 'notes', to_json(notes),
       'plot', json_build_object('line', json_build_object('unit', case chart_compare.scale when 'change' then 'percent' else replace(chart_compare.metric, '_', ' ') end,
-        'from', analytics_private.wall_clock(starts, period.zone), 'until', period.ends, 'bucket', period.bucket, 'is_change', chart_compare.scale = 'change',
-        'from_zero', chart_compare.scale = 'change' or kind.kind = 'flow', 'series', to_json(lines)))),
+        'from', coalesce(analytics_private.wall_clock(starts, period.zone), period.starts), 'until', period.ends, 'bucket', period.bucket, 'is_change', chart_compare.scale = 'change',
+        'from_zero', chart_compare.scale = 'change' or is_flow, 'series', to_json(lines)))),
     analytics_private.check_width(chart_compare.width));
 end
 $$;
 comment on function analytics.chart_compare(uuid[], text, text, timestamptz, timestamptz, text, integer) is
 $$a picture of one metric of 1 to 8 accounts over the same time, as SVG
 metric: from metric_registry, default followers. scale: change (percent since each account's first known value in the period, so that large and small ones compare) or value. since, until: default the last 30 days. width: 280 to 1600 pixels.
-Lines are told apart by their dashes too, not by colour alone. Where nothing is known a line is broken. Returns the media type image/svg+xml; in JSON a string.
+Lines are told apart by their dashes too, not by colour alone. Where nothing is known a line is broken; an account of which nothing can be drawn is named below with the reason, as one whose platform has no such metric. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (one of them is no account in the caller's workspaces).
 Example: select analytics.chart_compare(array['0195c3a0-0000-7000-8000-0000000000c0']::uuid[], scale => 'value') like '<svg%'$$;
 

@@ -63,6 +63,17 @@ select ok(analytics.chart_followers(:'account', '2026-05-01', '2026-06-01', as_k
 select ok('Nothing known yet' = any (pg_temp.found('//s:text/text()', p)), 'nothing is drawn where nothing is known: ' || what)
 from (values ('followers', analytics.chart_followers(:'bare')), ('engagement', analytics.chart_engagement(:'bare')), ('times', analytics.chart_best_times(:'bare')), ('audience', analytics.chart_audience(:'bare')),
   ('compare', analytics.chart_compare(array[:'bare']::uuid[]))) v (what, p);
+-- A metric that one platform has not.
+select pg_temp.act_as_superuser();
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', :'account', metric, d, d + interval '1 day', 100 * extract(day from d), 'test' from generate_series(timestamptz '2026-04-01', '2026-04-30', '1 day') d, unnest(array['views', 'reach']) metric;
+select pg_temp.act_as(:'analyst');
+select results_eq(format($$select pg_temp.found('count(//s:path[@class="path"])', p)::text, t from (select analytics.chart_compare(array[%L, %L]::uuid[], %L, 'value', '2026-04-01', '2026-05-01')::text as p) c,
+  unnest(pg_temp.found('//s:text/text()', p)) t where t like '@%%: %%'$$, ids[1], ids[2], metric), format('values (%L, %L)', '{1}', '@natgeo · TikTok: ' || reason), format('the other is drawn, and why one is not is said: %s, %s', metric, place))
+from (values ('views', 'TikTok has no metric views for accounts'), ('reach', 'not offered by the API for accounts')) v (metric, reason),
+  (values ('last', array[:'account', :'other']), ('first', array[:'other', :'account'])) o (place, ids);
+select ok('TikTok has no metric views for accounts' = any (pg_temp.found('//s:text/text()', analytics.chart_compare(array[:'other']::uuid[], 'views'))), 'alone, it is an empty picture that says so');
+select is(pg_temp.state_of(format('select analytics.chart_compare(array[%L, %L]::uuid[], %L)', :'account', :'other', 'charm')), 'PT400', 'a metric that no platform has is refused');
 select ok((pg_temp.found('/s:svg/@viewBox', analytics.chart_followers(:'account', width => 320)))[1] like '0 0 320 %', 'as wide as asked');
 select is(cardinality(pg_temp.found('//s:circle', analytics.chart_followers(:'account', '2024-05-01', '2026-06-01'))) > 0, true, 'years are drawn by week');
 
