@@ -209,6 +209,7 @@ begin
     update analytics.social_accounts a set status = 'disconnected', disconnected_at = now(), is_primary = false
     where a.workspace_id = account.workspace_id and a.id = account.id returning a.disconnected_at into account.disconnected_at;
     perform analytics_private.abandon_imports(account.workspace_id, account.id);
+    perform analytics_private.revoke_shared_pages(account.workspace_id, account.id);
   end if;
   if account.is_primary then
     update analytics.social_accounts a set is_primary = true
@@ -228,7 +229,7 @@ begin
 end
 $$;
 comment on function analytics.remove_account(uuid, boolean) is
-$$disconnects an account; its place in the plan is free, imports under way are abandoned
+$$disconnects an account; its place in the plan is free, imports under way are abandoned, links to its pages end
 delete_history: false keeps what was imported, to be read and to go on with when the account is added again; true deletes the account with all of it, and there is no way back (people go with the workspace's last account on the platform, within minutes). The oldest other account of the platform becomes primary if this was it.
 Returns {id, workspace_id, status, disconnected_at, history_deleted}. Removing it again changes nothing. Needs the role admin.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).

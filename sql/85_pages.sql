@@ -81,6 +81,32 @@ begin
 end
 $$;
 
+-- However large, without a mask that it could be too large for.
+create or replace function analytics_private.number_in_words(number numeric, places integer default 0) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  shown constant numeric := round(abs(number_in_words.number), number_in_words.places);
+begin
+  return case when number < 0 and shown > 0 then '−' else '' end
+    || to_char(shown, 'FM' || repeat('999,', length(trunc(shown)::text) / 3) || '990' || case when places > 0 then '.' || repeat('0', places) else '' end);
+end
+$$;
+
+create or replace function analytics_private.change_in_words(number numeric, places integer default 0) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case when round(number, places) > 0 then '+' else '' end || analytics_private.number_in_words(number, places);
+end
+$$;
+
+-- Rust draws no number beyond 10^15, from where on a count is not exact as a floating-point number (charts::scale::LARGEST).
+create or replace function analytics_private.reason_not_drawn(number double precision, reason text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case when abs(number) > 1e15 then 'the number is too large to be drawn' else reason end;
+end
+$$;
+
 -- The time that a picture is about, checked: until is now by default, since 30 days before. A value a day, over years a week or month.
 create or replace function analytics_private.check_picture_period(since timestamptz, until timestamptz, timezone text) returns analytics_private.picture_period
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -112,12 +138,12 @@ declare
 begin
   select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
     json_agg(s.value order by s.bucket_start) as values, max(s.captured_at) as captured_at,
-    (array_agg(s.reason order by s.bucket_start desc) filter (where s.reason is not null))[1] as reason, min(s.bucket_start) as first
+    (array_agg(s.reason order by s.bucket_start desc) filter (where s.reason is not null))[1] as reason, min(s.bucket_start) as first, max(s.value) as highest
   into line
   from analytics.metric_series(account.id, 'followers', period.first, period.last, period.bucket, period.zone, known) s;
   return json_build_object('title', format('Followers of @%s', account.handle),
     'subtitle', format('%s, the last value of each %s', period.in_words, period.bucket),
-    'zone', period.zone, 'captured_at', analytics_private.wall_clock(line.captured_at, period.zone), 'reason', line.reason,
+    'zone', period.zone, 'captured_at', analytics_private.wall_clock(line.captured_at, period.zone), 'reason', analytics_private.reason_not_drawn(line.highest, line.reason),
     'plot', json_build_object('line', json_build_object('unit', 'followers', 'from', analytics_private.wall_clock(line.first, period.zone), 'until', period.ends,
       'bucket', period.bucket, 'series', json_build_array(json_build_object('name', '@' || account.handle, 'times', line.times, 'values', line.values)))));
 end
@@ -150,7 +176,7 @@ begin
   from (
     select t.posted_at, t.captured_at,
       case denominator when 'reach' then t.engagement_rate when 'followers' then t.engagement_rate_by_followers else t.engagement_rate_by_views end as rate,
-      case denominator when 'followers' then t.likes_count + t.comments_count else t.likes_count + t.comments_count + t.shares_count + t.saves_count end as interactions,
+      case denominator when 'followers' then t.likes_count::numeric + t.comments_count else t.likes_count::numeric + t.comments_count + t.shares_count + t.saves_count end as interactions,
       case denominator when 'reach' then t.reach when 'followers' then t.followers_count else t.views end as base
     from analytics.top_content t
     where t.workspace_id = account.workspace_id and t.social_account_id = account.id and t.posted_at >= period.first and t.posted_at < period.last) p;
@@ -174,7 +200,8 @@ begin
   return json_build_object('title', format('Engagement of @%s by %s', account.handle, denominator),
     'subtitle', format('%s, each post as last captured', period.in_words),
     'zone', period.zone, 'captured_at', analytics_private.wall_clock(content.captured_at, period.zone),
-    'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end,
+    'reason', analytics_private.reason_not_drawn(content.rate, case when content.posts = 0 then 'no post of this time was captured'
+      else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),
     'notes', json_build_array('rate: ' || analytics_private.rate_in_words(denominator),
       case when content.posts > most then format('the newest %s of %s posts are drawn', most, content.posts) end),
     'plot', json_build_object('dots', json_build_object('unit', 'percent', 'from', period.starts, 'until', period.ends, 'things', 'posts',
@@ -227,7 +254,7 @@ begin
   order by a.captured_at desc limit 1;
   return json_build_object('title', format('Audience of @%s: %s', account.handle, case wanted when 'followers' then 'followers' when 'engaged' then 'who engaged' else 'who was reached' end),
     'subtitle', case when newest.captured_at is not null then format('%s%s', to_char(newest.snapshot_date, 'FMDD Mon YYYY'),
-      coalesce(format(', %s people', to_char(newest.base, 'FM999,999,999,999,999')), ', how many people is not known')) end,
+      coalesce(format(', %s people', analytics_private.number_in_words(newest.base)), ', how many people is not known')) end,
     'zone', zone, 'captured_at', analytics_private.wall_clock(newest.captured_at, zone),
     'reason', case when newest.captured_at is null then 'no audience was captured' else 'the platform answered nothing about it' end,
     'plot', json_build_object('bars', json_build_object('panels', json_build_array(
@@ -342,9 +369,13 @@ declare
   period analytics_private.picture_period;
   account analytics.social_accounts;
   account_id uuid;
+  name text;
   line record;
   kind analytics.metric_registry;
   lines json[] := array[]::json[];
+  notes text[] := array[]::text[];
+  reason text;
+  is_flow boolean := false;
   captured_at timestamptz;
   starts timestamptz;
 begin
@@ -357,34 +388,54 @@ begin
   period := analytics_private.check_picture_period(chart_compare.since, chart_compare.until, chart_compare.timezone);
   foreach account_id in array chart_compare.account_ids loop
     account := analytics_private.audience_account(account_id);
-    kind := analytics_private.known_metric(account.platform, chart_compare.metric);
-    select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
-      json_agg(case chart_compare.scale when 'value' then s.value else (s.value - s.base) * 100.0 / nullif(s.base, 0) end order by s.bucket_start) as values,
-      max(s.captured_at) as captured_at, min(s.bucket_start) as first
-    into line
-    from (
-      select m.bucket_start, m.value, m.captured_at, (array_agg(m.value) filter (where m.value is not null) over (order by m.bucket_start rows between unbounded preceding and unbounded following))[1] as base
-      from analytics.metric_series(account_id, chart_compare.metric, period.first, period.last, period.bucket, period.zone) m) s;
-    lines := lines || json_build_object('name', '@' || account.handle || ' · ' || analytics_private.platform_in_words(account.platform), 'times', line.times, 'values', line.values);
-    captured_at := greatest(captured_at, line.captured_at);
-    starts := line.first;
+    name := '@' || account.handle || ' · ' || analytics_private.platform_in_words(account.platform);
+    select r.* into kind from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric = chart_compare.metric;
+    if not found then
+      -- The others are drawn; a metric that no platform has is a mistake.
+      if not exists (select from analytics.metric_registry r where r.scope = 'account' and r.metric = chart_compare.metric) then
+        perform analytics_private.known_metric(account.platform, chart_compare.metric);
+      end if;
+      reason := format('%s has no metric %s for accounts', analytics_private.platform_in_words(account.platform), chart_compare.metric);
+      lines := lines || json_build_object('name', name, 'times', json_build_array(), 'values', json_build_array());
+    else
+      select json_agg(floor(extract(epoch from s.bucket_start at time zone period.zone))::bigint order by s.bucket_start) as times,
+        json_agg(s.shown order by s.bucket_start) as values, max(s.captured_at) as captured_at, min(s.bucket_start) as first,
+        case when bool_or(abs(s.shown) <= 1e15) then null
+          when max(s.value) is null then (array_agg(s.reason order by s.bucket_start desc))[1]
+          when count(s.shown) = 0 then 'it was 0 first, of which there are no percent'
+          else analytics_private.reason_not_drawn(max(abs(s.shown))::double precision, null) end as reason
+      into line
+      from (
+        select m.bucket_start, m.value, m.captured_at, m.reason, case chart_compare.scale when 'value' then m.value else (m.value - m.base) * 100.0 / nullif(m.base, 0) end as shown
+        from (
+          select n.*, (array_agg(n.value) filter (where n.value is not null) over (order by n.bucket_start rows between unbounded preceding and unbounded following))[1] as base
+          from analytics.metric_series(account_id, chart_compare.metric, period.first, period.last, period.bucket, period.zone) n) m) s;
+      reason := line.reason;
+      lines := lines || json_build_object('name', name, 'times', line.times, 'values', line.values);
+      captured_at := greatest(captured_at, line.captured_at);
+      starts := coalesce(starts, line.first);
+      is_flow := is_flow or kind.kind = 'flow';
+    end if;
+    if reason is not null and asked > 1 then
+      notes := notes || (name || ': ' || reason);
+    end if;
   end loop;
   perform analytics_private.send_page_headers();
   return analytics_private.draw_chart(json_build_object(
       'title', case chart_compare.scale when 'value' then format('%s compared', initcap(replace(chart_compare.metric, '_', ' ')))
         else format('Change of %s compared', replace(chart_compare.metric, '_', ' ')) end,
       'subtitle', period.in_words || case chart_compare.scale when 'change' then ', in percent of the first known value' else '' end,
-      'zone', period.zone, 'captured_at', analytics_private.wall_clock(captured_at, period.zone),
+      'zone', period.zone, 'captured_at', analytics_private.wall_clock(captured_at, period.zone), 'reason', case when asked = 1 then reason end, 'notes', to_json(notes),
       'plot', json_build_object('line', json_build_object('unit', case chart_compare.scale when 'change' then 'percent' else replace(chart_compare.metric, '_', ' ') end,
-        'from', analytics_private.wall_clock(starts, period.zone), 'until', period.ends, 'bucket', period.bucket, 'is_change', chart_compare.scale = 'change',
-        'from_zero', chart_compare.scale = 'change' or kind.kind = 'flow', 'series', to_json(lines)))),
+        'from', coalesce(analytics_private.wall_clock(starts, period.zone), period.starts), 'until', period.ends, 'bucket', period.bucket, 'is_change', chart_compare.scale = 'change',
+        'from_zero', chart_compare.scale = 'change' or is_flow, 'series', to_json(lines)))),
     analytics_private.check_width(chart_compare.width));
 end
 $$;
 comment on function analytics.chart_compare(uuid[], text, text, timestamptz, timestamptz, text, integer) is
 $$a picture of one metric of 1 to 8 accounts over the same time, as SVG
 metric: from metric_registry, default followers. scale: change (percent since each account's first known value in the period, so that large and small ones compare) or value. since, until: default the last 30 days. width: 280 to 1600 pixels.
-Lines are told apart by their dashes too, not by colour alone. Where nothing is known a line is broken. Returns the media type image/svg+xml; in JSON a string.
+Lines are told apart by their dashes too, not by colour alone. Where nothing is known a line is broken; an account of which nothing can be drawn is named below with the reason, as one whose platform has no such metric. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (one of them is no account in the caller's workspaces).
 Example: select analytics.chart_compare(array['0195c3a0-0000-7000-8000-0000000000c0']::uuid[], scale => 'value') like '<svg%'$$;
 
@@ -404,15 +455,16 @@ begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
   select * into content from analytics_private.engagement_of(account, period, denominator);
   facts := array[
-    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', split_part(grown.reason, ';', 1),
+    json_build_object('label', 'Followers', 'unit', 'followers', 'value', grown.end_value, 'reason', analytics_private.reason_not_drawn(grown.end_value, split_part(grown.reason, ';', 1)),
       'note', 'on ' || to_char(grown.end_measured_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI')),
-    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', split_part(grown.reason, ';', 1),
-      'note', concat_ws(', ', to_char(grown.net_rate, 'FMSG999,990.0') || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
+    json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', analytics_private.reason_not_drawn(grown.net, split_part(grown.reason, ';', 1)),
+      'note', concat_ws(', ', analytics_private.change_in_words(grown.net_rate::numeric, case when abs(grown.net_rate) < 100 then 1 else 0 end) || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
         format(case when grown.previous_net is null then 'the %s days before are not known' else '%2$s in the %1$s days before' end,
-          round(extract(epoch from period.last - period.first) / 86400), to_char(grown.previous_net, 'FMSG999,999,999,990')))),
+          round(extract(epoch from period.last - period.first) / 86400), analytics_private.change_in_words(grown.previous_net)))),
     json_build_object('label', 'Engagement by ' || denominator, 'unit', 'percent', 'value', content.rate,
       'note', format('%s of %s posts, sums of both', content.known, content.posts),
-      'reason', case when content.posts = 0 then 'no post of this time was captured' else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end),
+      'reason', analytics_private.reason_not_drawn(content.rate, case when content.posts = 0 then 'no post of this time was captured'
+        else format('of none of %s posts all counts and the %s are known', content.posts, denominator) end)),
     json_build_object('label', 'Posts', 'unit', 'posts', 'reason', 'posts were never captured',
       'value', case when exists (select from analytics.top_content t where t.workspace_id = account.workspace_id and t.social_account_id = account.id) then content.posts end,
       'note', coalesce('last on ' || analytics_private.day_in_words(content.last_posted_at, period.zone), 'none in this time'))];
@@ -456,11 +508,11 @@ begin
               json_build_object('text', coalesce(nullif(left(p.caption, 120), ''), p.media_type, p.platform_post_id), 'href', p.post_url),
               to_char(p.posted_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI'), p.likes_count, p.comments_count, p.reach,
               case denominator when 'reach' then p.engagement_rate when 'followers' then p.engagement_rate_by_followers else p.engagement_rate_by_views end)
-            order by p.likes_count + p.comments_count desc nulls last, p.posted_at desc), '[]')
+            order by p.likes_count::numeric + p.comments_count desc nulls last, p.posted_at desc), '[]')
           from (
             select t.* from analytics.top_content t
             where t.workspace_id = account.workspace_id and t.social_account_id = account.id and t.posted_at >= period.first and t.posted_at < period.last
-            order by t.likes_count + t.comments_count desc nulls last, t.posted_at desc limit 10) p))))));
+            order by t.likes_count::numeric + t.comments_count desc nulls last, t.posted_at desc limit 10) p))))));
 end
 $$;
 
@@ -696,10 +748,32 @@ end
 $$;
 comment on function analytics.share_page(uuid, text, interval, text) is
 $$makes a link that shows an account's dashboard of the last 30 days to whoever has it, without signing in
-page: dashboard. expires_in: from 1 minute to 90 days. timezone: of the times in the page. The token is told once and stored only as a hash: put it into a link to shared_page(). It shows what the one who made it may see: it ends with his role, the account or the workspace.
+page: dashboard. expires_in: from 1 minute to 90 days. timezone: of the times in the page. The token is told once and stored only as a hash: put it into a link to shared_page(). It shows what the one who made it may see: nothing while he has not the role or the workspace is suspended. It ends when the account is disconnected: added again, the account needs new links.
 Returns {id, workspace_id, account_id, page, expires_at, link_token}. Needs the role editor.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; setting shared_pages_per_workspace).
 Example: select length(analytics.share_page('0195c3a0-0000-7000-8000-0000000000c0', expires_in => '1 day') ->> 'link_token') = 43$$;
+
+-- The account's row is locked by the caller, as share_page() locks it: no link comes between.
+create or replace function analytics_private.revoke_shared_pages(workspace_id uuid, social_account_id uuid) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  caller constant uuid := analytics_private.user_id();
+  link analytics.shared_pages;
+  n bigint := 0;
+begin
+  for link in
+    update analytics.shared_pages s set revoked_at = statement_timestamp()
+    where s.workspace_id = revoke_shared_pages.workspace_id and s.social_account_id = revoke_shared_pages.social_account_id and s.revoked_at is null and s.expires_at > statement_timestamp()
+    returning s.*
+  loop
+    perform analytics_private.write_audit('page.share_revoked', 'shared_page', link.id,
+      jsonb_build_object('account_id', link.social_account_id, 'own', link.created_by = caller, 'account_disconnected', true), link.workspace_id);
+    n := n + 1;
+  end loop;
+  return n;
+end
+$$;
+comment on function analytics_private.revoke_shared_pages(uuid, uuid) is 'ends the open links to pages of an account; remove_account() calls it, so that none opens again when the account is added again';
 
 create or replace function analytics_private.revoke_shared_page(page_id uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -777,7 +851,7 @@ comment on function analytics.shared_page(text) is
 $$the page that a link of share_page() is for, to whoever has it
 token: link_token of share_page(). Open to anonymous callers. It shows what is known now, with the rights of the one who made the link.
 Returns the media type text/html; in JSON a string.
-Errors: NOT_FOUND (no such link, expired, revoked, its maker lost his role, account or workspace gone: all the same answer).
+Errors: NOT_FOUND (no such link, expired, revoked, its maker lost his role, account disconnected, account or workspace gone: all the same answer).
 Example: select analytics.shared_page('a-link-token') like '<!DOCTYPE html>%'$$;
 
 create or replace function analytics_private.purge_shared_pages(max_count integer) returns integer

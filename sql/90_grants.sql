@@ -219,6 +219,7 @@ to authenticated, service_role, anon;
 grant execute on function
   analytics_private.check_width(integer), analytics_private.wall_clock(timestamptz, text), analytics_private.day_in_words(timestamptz, text),
   analytics_private.platform_in_words(text), analytics_private.check_picture_period(timestamptz, timestamptz, text),
+  analytics_private.number_in_words(numeric, integer), analytics_private.change_in_words(numeric, integer), analytics_private.reason_not_drawn(double precision, text),
   analytics_private.followers_document(analytics.social_accounts, analytics_private.picture_period, timestamptz),
   analytics_private.engagement_document(analytics.social_accounts, analytics_private.picture_period, text),
   analytics_private.audience_panel(text, text, jsonb, bigint), analytics_private.audience_document(analytics.social_accounts, text, text),

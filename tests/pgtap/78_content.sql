@@ -111,6 +111,7 @@ select throws_ok(format('select * from analytics.%s(%L)', f, :'bakes'), 'PT401',
 
 -- Explained.
 select pg_temp.act_as(:'ada');
+select is(array(select distinct denominator from analytics.number_formulas where number ~ '^(best_posting_times|hashtag_performance)\.mean_'), array['as asked for: reach, followers or views of each post'], 'rates are by what was asked for');
 select is(analytics.explain('best_posting_times.score', :'bakes', '2026-01-01', '2026-04-01') #>> '{rows,top_content,rows}', '13', 'explain() shows the posts behind a score');
 select is_empty($$select number from analytics.number_formulas where split_part(number, '.', 1) in ('best_posting_times', 'content_mix', 'hashtag_performance', 'posting_cadence') and not exists (
   select from pg_proc p where p.pronamespace = 'analytics'::regnamespace and p.proname = split_part(number, '.', 1) and split_part(number, '.', 2) = any (p.proargnames))$$, 'each formula is of a column that is there');

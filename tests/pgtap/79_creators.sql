@@ -209,6 +209,14 @@ select pg_temp.act_as(:'ada');
 select is(analytics.explain('profile_sentiment.compound_score', username => 'heard', since => '2020-01-01', until => now() + interval '1 day') #>> '{rows,comment_sentiment,rows}', '3', 'explain() shows the rows behind a number');
 select is_empty($$select number from analytics.number_formulas where number like 'creator_metadata.%' and not exists (
   select from pg_attribute a where a.attrelid = 'analytics.creator_metadata'::regclass and a.attname = split_part(number, '.', 2))$$, 'each formula is of a column that is there');
+-- Whatever is told as a number has a formula.
+select is_empty($$select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+  where c.oid in ('analytics.creator_metadata'::regclass, 'analytics.post_sentiment'::regclass) and a.attnum > 0 and not a.attisdropped
+    and a.atttypid in ('integer'::regtype, 'bigint'::regtype, 'numeric'::regtype, 'double precision'::regtype)
+    and not exists (select from analytics.number_formulas f where f.number = c.relname || '.' || a.attname)$$, 'every number of creator_metadata and post_sentiment has a formula');
+select is_empty($$select v.name || '.' || e.key from (values ('profile_sentiment', analytics.profile_sentiment('heard')), ('estimated_media_value', analytics.estimated_media_value('instagram', 'video', views => 1000))) v (name, told),
+    jsonb_each(v.told) e where jsonb_typeof(e.value) = 'number' and not exists (select from analytics.number_formulas f where f.number = v.name || '.' || e.key)$$, 'every number of profile_sentiment and estimated_media_value, too');
+select ok(analytics.explain('estimated_media_value.low') ->> 'formula' = 'mid * (1 - band)', 'a formula of no account is told without one');
 
 select * from finish();
 rollback;

@@ -63,6 +63,17 @@ select ok(analytics.chart_followers(:'account', '2026-05-01', '2026-06-01', as_k
 select ok('Nothing known yet' = any (pg_temp.found('//s:text/text()', p)), 'nothing is drawn where nothing is known: ' || what)
 from (values ('followers', analytics.chart_followers(:'bare')), ('engagement', analytics.chart_engagement(:'bare')), ('times', analytics.chart_best_times(:'bare')), ('audience', analytics.chart_audience(:'bare')),
   ('compare', analytics.chart_compare(array[:'bare']::uuid[]))) v (what, p);
+-- A metric that one platform has not.
+select pg_temp.act_as_superuser();
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', :'account', metric, d, d + interval '1 day', 100 * extract(day from d), 'test' from generate_series(timestamptz '2026-04-01', '2026-04-30', '1 day') d, unnest(array['views', 'reach']) metric;
+select pg_temp.act_as(:'analyst');
+select results_eq(format($$select pg_temp.found('count(//s:path[@class="path"])', p)::text, t from (select analytics.chart_compare(array[%L, %L]::uuid[], %L, 'value', '2026-04-01', '2026-05-01')::text as p) c,
+  unnest(pg_temp.found('//s:text/text()', p)) t where t like '@%%: %%'$$, ids[1], ids[2], metric), format('values (%L, %L)', '{1}', '@natgeo · TikTok: ' || reason), format('the other is drawn, and why one is not is said: %s, %s', metric, place))
+from (values ('views', 'TikTok has no metric views for accounts'), ('reach', 'not offered by the API for accounts')) v (metric, reason),
+  (values ('last', array[:'account', :'other']), ('first', array[:'other', :'account'])) o (place, ids);
+select ok('TikTok has no metric views for accounts' = any (pg_temp.found('//s:text/text()', analytics.chart_compare(array[:'other']::uuid[], 'views'))), 'alone, it is an empty picture that says so');
+select is(pg_temp.state_of(format('select analytics.chart_compare(array[%L, %L]::uuid[], %L)', :'account', :'other', 'charm')), 'PT400', 'a metric that no platform has is refused');
 select ok((pg_temp.found('/s:svg/@viewBox', analytics.chart_followers(:'account', width => 320)))[1] like '0 0 320 %', 'as wide as asked');
 select is(cardinality(pg_temp.found('//s:circle', analytics.chart_followers(:'account', '2024-05-01', '2026-06-01'))) > 0, true, 'years are drawn by week');
 
@@ -79,6 +90,32 @@ select ok('1,310' = any (pg_temp.found('//dd[@class="value"]/text()', :'page')) 
 select ok('not known' = any (pg_temp.found('//dd/text()', :'page')), 'what is not known is said');
 select ok(:'page' like '%Times are in Europe/Berlin%', 'in the time zone asked for');
 select ok(analytics.dashboard(:'bare') like '%Nothing known yet%', 'an account without numbers has a page too');
+
+-- Numbers of any size: stored ones are bounded at recording, not in the table.
+select pg_temp.act_as(:'owner');
+select analytics.add_account(:'studio', 'facebook', 'huge') ->> 'id' as huge, analytics.add_account(:'studio', 'linkedin', 'grown') ->> 'id' as grown \gset
+select pg_temp.act_as_superuser();
+insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, likes_count, comments_count, shares_count, saves_count, reach, views, followers_count,
+  engagement_rate, engagement_rate_by_followers, captured_at)
+select :'studio', :'huge', 'p' || n, timestamptz '2026-05-01 08:00' + n * interval '1 day', 9e18, 9e18, 9e18, 9e18, 9e18, 9e18, 100, 400, 1.8e19, '2026-06-01 09:30' from generate_series(1, 11) n;
+insert into analytics.audience_insights (workspace_id, social_account_id, audience, captured_at, snapshot_date, base, source) values (:'studio', :'huge', 'followers', '2026-05-31 07:00', '2026-05-30', 9e18, 'test');
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', a, 'followers', moment, moment, value, 'test'
+from (values (:'huge'::uuid, timestamptz '2026-04-30 23:00', 9e18::bigint), (:'huge', '2026-05-31 23:00', 9223372036854775807), (:'grown', '2026-03-30 23:00', 2e12::bigint), (:'grown', '2026-04-30 23:00', 2),
+  (:'grown', '2026-05-31 23:00', 1000000)) v (a, moment, value);
+select pg_temp.act_as(:'analyst');
+select is(pg_temp.state_of(format(c, :'huge')), 'fine', 'counts of 9e18: ' || c) from unnest(array['select analytics.dashboard(%L, ''2026-05-01'', ''2026-06-01'')', 'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'')',
+  'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'', by => ''followers'')', 'select analytics.chart_engagement(%L, ''2026-05-01'', ''2026-06-01'', by => ''views'')',
+  'select analytics.chart_followers(%L, ''2026-05-01'', ''2026-06-01'')', 'select analytics.chart_best_times(%L, ''UTC'', ''2026-05-01'', ''2026-06-01'', ''followers'')', 'select analytics.chart_audience(%L)',
+  'select analytics.chart_compare(array[%L]::uuid[], ''followers'', ''value'', ''2026-05-01'', ''2026-06-01'')', 'select analytics.content_mix(%L, ''2026-05-01'', ''2026-06-01'')']) c;
+select ok('the number is too large to be drawn' = any (pg_temp.found('//dd/text()', analytics.dashboard(:'huge', '2026-05-01', '2026-06-01'))), 'what cannot be drawn is said');
+select ok('the number is too large to be drawn' = any (pg_temp.found('//s:text/text()', p)), 'in a picture too')
+from unnest(array[analytics.chart_engagement(:'huge', '2026-05-01', '2026-06-01', by => 'followers')::text, analytics.chart_followers(:'huge', '2026-05-01', '2026-06-01')]) p;
+select ok(analytics.dashboard(:'grown', '2026-05-01', '2026-06-01') like '%>+49,999,900% since 30 Apr 2026, −1,999,999,999,998 in the 31 days before<%', 'a change has room for all its digits');
+select ok(analytics.chart_audience(:'huge') like '%, 9,000,000,000,000,000,000 people%', 'so has an audience');
+select pg_temp.act_as_superuser();
+select is(analytics_private.change_in_words(number, places), expected, format('%s in words', number)) from (values (0, 1, '0.0'), (0.04, 1, '0.0'), (-0.04, 1, '0.0'), (12.34, 1, '+12.3'), (-999.95, 1, '−1,000.0'),
+  (999, 0, '+999'), (1000, 0, '+1,000'), (-123456789012345678901234567890, 0, '−123,456,789,012,345,678,901,234,567,890'), (null, 1, null)) v (number, places, expected);
 
 select pg_temp.act_as_superuser();
 select pg_temp.ingest(pg_temp.account('77', 'aurora', 123456, array[pg_temp.post(1, '77', 'aurora', now() - interval '3 days', 400, 20, '<script>alert(1)</script> @friend #tag')],
@@ -182,6 +219,23 @@ select is(pg_temp.after(change, :'token'), expected, what) from (values
   (format('update analytics.social_accounts set status = ''disconnected'', disconnected_at = now(), is_primary = false where id = %L', :'account'), 'PT404', 'the account was disconnected'),
   (format('delete from analytics.social_accounts where id = %L', :'account'), 'PT404', 'the account is gone')) v (change, expected, what);
 
+-- A removed account that is added again keeps its history, not its links.
+select pg_temp.act_as(:'editor');
+select analytics.share_page(:'other') ->> 'link_token' as removed_token, analytics.share_page(:'other') ->> 'id' as removed_second \gset
+select analytics.share_page(:'other') ->> 'id' as ended_before \gset
+select analytics.revoke_shared_page(:'ended_before') \g /dev/null
+select pg_temp.act_as(:'owner');
+select analytics.remove_account(:'other') \g /dev/null
+select is((select count(*) from analytics.shared_pages s where s.social_account_id = :'other' and s.revoked_at is not null), 3::bigint, 'links to an account that is removed end');
+select is(analytics.add_account(:'studio', 'tiktok', 'natgeo') ->> 'id', :'other', 'it is added again');
+select is(pg_temp.answer_to(:'removed_token'), :'missing'::jsonb, 'and they do not open again');
+select ok(analytics.shared_page(:'token') like '<!DOCTYPE html>%', 'those of other accounts do');
+select pg_temp.act_as_superuser();
+select results_eq(format($$select a.entity_id, a.actor_id, a.metadata ->> 'own', a.metadata ->> 'account_disconnected' from analytics.audit_logs a join analytics.shared_pages s on s.id = a.entity_id
+    where a.action = 'page.share_revoked' and s.social_account_id = %L order by s.id$$, :'other'),
+  format($$select s.id, case when s.id = %1$L then %2$L else %3$L end::uuid, case when s.id = %1$L then 'true' else 'false' end, case when s.id <> %1$L then 'true' end
+    from analytics.shared_pages s where s.social_account_id = %4$L order by s.id$$, :'ended_before', :'editor', :'owner', :'other'), 'each is in the audit, once');
+
 select pg_temp.act_as(:'owner');
 select ok(analytics.revoke_shared_page(:'link_id'), 'another editor ends it');
 select ok(not analytics.revoke_shared_page(:'link_id'), 'twice makes no difference');
@@ -198,11 +252,11 @@ select analytics_private.set_setting('shared_pages_per_workspace', '1') \g /dev/
 select pg_temp.act_as(:'editor');
 select analytics.share_page(:'account') ->> 'id' as second \gset
 select is(pg_temp.state_of(format('select analytics.share_page(%L)', :'account')), 'PT409', 'a workspace has so many links and no more');
-select is(jsonb_array_length(analytics.export_my_data() -> 'pages_shared'), 2, 'who made them has them in his export');
+select is(jsonb_array_length(analytics.export_my_data() -> 'pages_shared'), 5, 'who made them has them in his export');
 select is(pg_temp.state_of('update analytics.shared_pages set expires_at = ''2100-01-01'''), '42501', 'nobody writes them past the functions');
 select pg_temp.act_as_superuser();
 update analytics.shared_pages set created_at = created_at - interval '200 days', expires_at = expires_at - interval '200 days', revoked_at = revoked_at - interval '200 days';
-select is(analytics_private.purge_shared_pages(10), 2, 'links that ended long ago are forgotten');
+select is(analytics_private.purge_shared_pages(10), 5, 'links that ended long ago are forgotten');
 select is_empty('select from analytics_private.shared_page_tokens', 'with their tokens');
 
 -- Through PostgREST -----------------------------------------------------------------------------------------------------------
