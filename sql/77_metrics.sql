@@ -845,6 +845,15 @@ declare
 begin
   select r.* into known from analytics.metric_registry r where r.platform = known_metric.platform and r.scope = known_metric.scope and r.metric = known_metric.metric;
   if not found then
+    -- What other platforms have is unknown here, and no mistake.
+    select r.* into known from analytics.metric_registry r where r.scope = known_metric.scope and r.metric = known_metric.metric order by r.platform limit 1;
+    if found then
+      known.platform := known_metric.platform;
+      known.kind := 'none';
+      known.is_summable := false;
+      known.description := format('not offered by %s', known_metric.platform);
+      return known;
+    end if;
     perform analytics_private.raise_error('VALIDATION_ERROR', format('%s has no metric %s', known_metric.platform, coalesce(known_metric.metric, 'without a name')),
       'analytics.metric_registry lists them', '{"field": "metric"}');
   end if;
@@ -876,12 +885,9 @@ declare
   last constant timestamptz := coalesce(metrics.until, now());
   first constant timestamptz := coalesce(metrics.since, last - interval '30 days');
   known constant timestamptz := coalesce(metrics.as_known_at, 'infinity');
-  name text;
+  kinds analytics.metric_registry[] := array(select analytics_private.known_metric(account.platform, n) from (select distinct unnest(metrics.metrics)) as u (n));
 begin
   perform analytics_private.check_period(first, last);
-  foreach name in array coalesce(metrics.metrics, '{}') loop
-    perform analytics_private.known_metric(account.platform, name);
-  end loop;
   return query
     select c.metric::text, c.measured_at, c.value, c.captured_at, c.captures, r.unit::text,
       case when c.value is null then coalesce(c.reason, 'asked for and not answered') end
@@ -896,8 +902,8 @@ begin
     order by c.metric, c.measured_at;
   return query
     select r.metric::text, null::timestamptz, null::bigint, null::timestamptz, 0::bigint, r.unit::text, analytics_private.unknown_reason(r, first, last)
-    from analytics.metric_registry r
-    where r.platform = account.platform and r.scope = 'account' and r.metric = any (metrics.metrics) and not exists (
+    from unnest(kinds) r
+    where not exists (
       select from analytics.metrics_snapshots m
       where m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = r.metric and m.measured_at >= first and m.measured_at < last and m.captured_at <= known)
     order by r.metric;

@@ -97,6 +97,8 @@ select results_eq($$select metric, value, reason from analytics.metrics(pg_temp.
     ('impressions', null, 'withdrawn by the platform on 2025-04-21; use views'), ('likes', null, 'not captured in this period')$$,
   'what has no value says why, and breaks nothing else');
 select is((select reason from analytics.metrics(pg_temp.account(2), '2026-03-01', '2026-03-02', metrics => '{reach}')), 'not offered by the API for accounts', 'a platform that never had a metric says so');
+select results_eq($$select metric, value, reason from analytics.metrics(pg_temp.account(2), '2026-03-01', '2026-03-02', metrics => '{views,followers}')$$,
+  $$values ('followers', null::bigint, 'not captured in this period'), ('views', null, 'not offered by tiktok')$$, 'what only others have is unknown, and no mistake');
 select is((select reason from analytics.metrics(pg_temp.account(1), '2025-01-01', '2025-02-01', metrics => '{views}')), 'offered by the platform since 2025-04-21', 'and one that had it later too');
 select is((select reason from analytics.metrics(pg_temp.account(1), '2025-01-01', '2025-02-01', metrics => '{impressions}')), 'not captured in this period; withdrawn by the platform on 2025-04-21, use views', 'before it was withdrawn it could have been captured');
 select is(pg_temp.state_of(t.s), t.expected, t.s) from (values
