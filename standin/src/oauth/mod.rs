@@ -207,7 +207,7 @@ pub fn routes(shared: App) -> Router<App> {
 }
 
 /// One request as a handler wants it.
-pub(self) struct Ask {
+struct Ask {
     provider: Provider,
     headers: HeaderMap,
     /// Of the query, or of the form for a POST.
