@@ -184,7 +184,7 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/facebook/{version}/dialog/oauth", get(authorize::show))
         .route("/facebook/{version}/oauth/access_token", get(token::facebook))
         .route("/facebook/{version}/me", get(data::facebook_me))
-        .route("/facebook/{version}/me/permissions", delete(token::delete_permissions))
+        .route("/facebook/{version}/{id}/permissions", delete(token::delete_permissions))
         .route("/facebook/{version}/me/accounts", get(data::pages))
         .route("/facebook/{version}/{id}/insights", get(insights::instagram))
         .route("/facebook/{version}/{id}/media", get(insights::instagram_media))
