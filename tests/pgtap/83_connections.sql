@@ -180,7 +180,7 @@ select is(pg_temp.state_of(format($$select analytics_private.sidecar_store_found
   'a token that is not sealed is not taken: ' || t) from unnest(array['plain-text-token', 'gAAAAA', pg_temp.sealed('a') || ' ', '']) t;
 select ok(pg_temp.error_of(format($$select analytics_private.sidecar_store_found(%L, json_build_array(json_build_object('platform', 'x', 'platform_user_id', '7', 'account_id', gen_random_uuid(), 'access_token', 'c4n4ry')), '{}')$$, :'connection'))::text
   not like '%c4n4ry%', 'nor quoted in the error');
-select is((select count(*) from analytics_private.sidecar_place_found(:'connection', '{x,instagram,x}', '{1,2,}', '{one,two,three}')), 1::bigint, 'what is of another provider, or without an id, has no place');
+select is((select count(*) from analytics_private.sidecar_place_found(:'connection', '{x,instagram,x}', '{1,2,""}', '{one,two,three}')), 1::bigint, 'what is of another provider, or without an id, has no place');
 select is(pg_temp.store(:'connection', '{1}', 'person 1') ->> 'status', 'choosing', 'what was found is kept');
 select is(pg_temp.state_of(format('select pg_temp.store(%L, ''{2}'', ''person 2'')', :'connection')), 'PT409', 'once');
 select pg_temp.act_as(:'admin');
@@ -245,7 +245,9 @@ select is((select a #>> '{0,reconnected}' from analytics.choose_accounts(pg_temp
 select is((select count(*) from analytics.social_connections), 1::bigint, 'and the first stays invisible');
 
 -- The plan's limit.
+select pg_temp.act_as_superuser();
 select pg_temp.put_plan(:'stranger', 'free');
+select pg_temp.act_as(:'stranger');
 select pg_temp.consent(:'stranger', 'facebook', '{21,22,23}', 'person 2') as pages \gset
 select is((pg_temp.error_of(format('select analytics.choose_accounts(%L, ''{21,22}'')', :'pages')) ->> 'detail')::jsonb - 'request_id', '{"code": "PAYMENT_REQUIRED", "limit": 2, "used": 1, "needed": 2, "resource": "connected_accounts"}', 'no more than the plan has places for');
 select is(jsonb_array_length(analytics.choose_accounts(:'pages', '{21}')), 1, 'fewer are fine');
@@ -299,7 +301,7 @@ select ok((select bool_and(c.expires_at > now() and c::text not like '%gAAAA%') 
 -- Refresh ----------------------------------------------------------------------------------------------------------------
 
 select pg_temp.act_as_superuser();
-update analytics_private.oauth_tokens set refresh_at = null;
+update analytics_private.oauth_tokens set refresh_at = now() + interval '1 day';
 create function pg_temp.make_due(account uuid) returns void language sql as $$ update analytics_private.oauth_tokens set refresh_at = clock_timestamp() - interval '1 second', claimed_until = null, claim = null where social_account_id = account $$;
 create function pg_temp.refreshed(account uuid, version bigint, access text, refresh text) returns text language sql as $$
   select analytics_private.sidecar_store_refreshed(account, version, pg_temp.sealed(access), pg_temp.sealed(refresh), 'bearer', '{}', now(), now() + interval '2 hours', null, now() + interval '96 minutes')
@@ -308,7 +310,7 @@ select is((select count(*) from analytics_private.sidecar_take_refreshes('w', 'x
 select pg_temp.make_due(:'account');
 select is((select count(*) from analytics_private.sidecar_take_refreshes('w', 'google', 10, 60)), 0::bigint, 'nothing of another provider');
 select * from analytics_private.sidecar_take_refreshes('worker one', 'x', 10, 60) \gset taken_
-select is(:'taken_account_id', :'account', 'a due one is taken');
+select is(:'taken_account_id'::text, :'account', 'a due one is taken');
 select is((select count(*) from analytics_private.sidecar_take_refreshes('worker two', 'x', 10, 60)), 0::bigint, 'by one worker');
 select ok(analytics_private.sidecar_begin_refresh(:'account', :'taken_claim'), 'who may call');
 select ok(not analytics_private.sidecar_begin_refresh(:'account', gen_random_uuid()), 'nobody else may');
@@ -383,7 +385,7 @@ select * from analytics_private.sidecar_take_refreshes('crashes', 'x', 10, 1) \g
 select analytics_private.sidecar_begin_refresh(:'account', :'crash_claim') \g /dev/null
 update analytics_private.oauth_tokens set claimed_until = clock_timestamp() where social_account_id = :'account';
 select * from analytics_private.sidecar_take_refreshes('heir', 'x', 10, 60) \gset heir_
-select is(:'heir_refresh_token', pg_temp.sealed('refresh1'), 'the next worker tries what is stored');
+select is(:'heir_refresh_token'::text, pg_temp.sealed('refresh1'), 'the next worker tries what is stored');
 select analytics_private.sidecar_begin_refresh(:'account', :'heir_claim') \g /dev/null
 select is(analytics_private.sidecar_fail_refresh(:'account', :'heir_claim', :heir_version, 'spent', 'x') ->> 'reason', 'the answer of X to a renewal was lost in a crash, and X gives each only once', 'where the provider took the call, that is said');
 select is((select l.metadata ->> 'kind' from analytics.audit_logs l where l.action = 'connection.lost' order by l."timestamp" desc, l.id desc limit 1), 'lost_in_crash', 'and recorded');
