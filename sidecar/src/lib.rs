@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod connect;
 pub mod decodo;
 pub mod dispatch;
 pub mod export;
