@@ -31,6 +31,7 @@ use url::Url;
 use url::form_urlencoded::parse;
 use uuid::Uuid;
 
+use super::refresh::carried;
 use super::store::{Find, Opened, Store, Verdict};
 use super::{Remote, fingerprint, is_secret, new_secret};
 use crate::config::is_loopback;
@@ -456,7 +457,9 @@ impl Pages {
         let platforms: Vec<&str> = found.iter().map(|found| found.platform.name()).collect();
         let ids: Vec<&str> = found.iter().map(|found| found.platform_user_id.as_str()).collect();
         let handles: Vec<Option<&str>> = found.iter().map(|found| found.handle.as_deref()).collect();
-        let places = self.store.place(opened.connection_id, &platforms, &ids, &handles).await?;
+        // The code is spent: what it brought is carried until the database takes it.
+        let connection = opened.connection_id;
+        let places = carried(|| self.store.place(connection, &platforms, &ids, &handles)).await?;
         let finds: Vec<Find> = places
             .iter()
             .filter_map(|place| {
@@ -498,7 +501,7 @@ impl Pages {
                 })
             })
             .collect();
-        Ok(self.store.store_found(opened.connection_id, &finds, &grant.scopes).await?)
+        Ok(carried(|| self.store.store_found(connection, &finds, &grant.scopes)).await?)
     }
 }
 

@@ -252,7 +252,7 @@ fn health(error: Option<&TokenError>) -> (bool, Option<Duration>) {
 }
 
 /// A report, repeated while the database is away.
-async fn carried<T, F: Future<Output = Result<T, QueueError>>>(report: impl Fn() -> F) -> Result<T, QueueError> {
+pub(super) async fn carried<T, F: Future<Output = Result<T, QueueError>>>(report: impl Fn() -> F) -> Result<T, QueueError> {
     let until = Instant::now() + CARRY;
     let mut tries = 0;
     loop {

@@ -231,9 +231,10 @@ impl Store {
         struct Stored {
             status: String,
         }
-        let query = sqlx::query_scalar("select analytics_private.sidecar_store_found($1, $2, $3)")
+        let finds = serde_json::to_string(finds).map_err(|_| QueueError::Refused { sqlstate: "22032".to_owned() })?;
+        let query = sqlx::query_scalar("select analytics_private.sidecar_store_found($1, $2::json, $3)")
             .bind(connection)
-            .bind(Json(finds))
+            .bind(finds)
             .bind(scopes);
         let Json(Stored { status }) = in_time(query.fetch_one(self.0.pool())).await?;
         Ok(status == "choosing")
