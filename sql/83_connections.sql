@@ -285,6 +285,14 @@ end
 $$;
 comment on function analytics_private.provider_of(text) is 'who is asked for an account of a platform; Instagram accounts come through Facebook pages as well';
 
+-- What a provider asks us to wait; null stays null, which least() would make a day.
+create or replace function analytics_private.at_most_a_day(seconds double precision) returns double precision
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case when at_most_a_day.seconds > 86400 then 86400 else at_most_a_day.seconds end;
+end
+$$;
+
 -- Refused before a constraint would: what a constraint refuses is quoted in the server's log.
 create or replace function analytics_private.check_ciphertexts(variadic tokens text[]) returns void
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
@@ -1023,7 +1031,7 @@ begin
   end if;
   wait := greatest(
     analytics_private.job_backoff(least(held.failures + 1, 30), extract(epoch from analytics_private.setting_interval('job_backoff_base'))::double precision,
-      extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, least(sidecar_fail_refresh.retry_after_seconds, 86400)),
+      extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, analytics_private.at_most_a_day(sidecar_fail_refresh.retry_after_seconds)),
     -- What an operator must put right is not put right within seconds.
     case when sidecar_fail_refresh.kind in ('configuration', 'sealed') then 300 + random() * 300 else 1 end);
   update analytics_private.oauth_tokens t set refresh_at = clock_timestamp() + make_interval(secs => wait), claim = null, claimed_by = null, claimed_until = null,
@@ -1083,7 +1091,7 @@ begin
   if sidecar_finish_revocation.outcome = 'later' and not gives_up then
     update analytics_private.oauth_revocations r set attempts = r.attempts + 1, claim = null, claimed_until = null,
       run_at = clock_timestamp() + make_interval(secs => greatest(1, analytics_private.job_backoff(least(held.attempts + 1, 30),
-        extract(epoch from analytics_private.setting_interval('job_backoff_base'))::double precision, 3600, least(sidecar_finish_revocation.retry_after_seconds, 86400))))
+        extract(epoch from analytics_private.setting_interval('job_backoff_base'))::double precision, 3600, analytics_private.at_most_a_day(sidecar_finish_revocation.retry_after_seconds))))
     where r.workspace_id = held.workspace_id and r.id = held.id;
     return true;
   end if;

@@ -348,6 +348,8 @@ select is(pg_temp.fail(:'account', k) ->> 'state', 'later', k || ' is tried agai
 select is((select status::text from analytics.social_accounts where id = :'account'), 'active', 'and disconnects nobody');
 select is((select count(*) from analytics.notices), 0::bigint, 'nor troubles anybody');
 select cmp_ok(extract(epoch from (pg_temp.fail(:'account', 'throttled', 600) ->> 'retry_at')::timestamptz - clock_timestamp()), '>', 590::numeric, 'a provider that asks for a pause gets it');
+select cmp_ok(extract(epoch from (pg_temp.fail(:'account', 'temporary') ->> 'retry_at')::timestamptz - clock_timestamp()), '<', 601::numeric, 'without such a wish it is asked again within minutes');
+select cmp_ok(extract(epoch from (pg_temp.fail(:'account', 'throttled', 1e9) ->> 'retry_at')::timestamptz - clock_timestamp()), '<', 86401::numeric, 'and no provider puts us off for longer than a day');
 select cmp_ok(extract(epoch from (pg_temp.fail(:'account', 'configuration') ->> 'retry_at')::timestamptz - clock_timestamp()), '>', 290::numeric, 'an operator gets time');
 update analytics_private.oauth_tokens set expires_at = clock_timestamp() where social_account_id = :'account';
 select pg_temp.fail(:'account', 'temporary') \g /dev/null
