@@ -63,7 +63,7 @@ insert into addresses values ('https://app.example.com/connected', true), ('http
   ('https://app.example.com/' || chr(10), false), ('https://app.example.com\@evil.example', false), ('javascript:alert(1)', false), ('//app.example.com/', false), ('https://', false), ('https://app.example.com/<b>', false),
   ('https://app.example.com/' || repeat('a', 2000), false), ('https://ex' || chr(228) || 'mple.com/', false), ('', false), (null, false);
 select pg_temp.act_as_superuser();
-select is(pg_temp.state_of(format('select analytics_private.allow_redirect(%L)', uri)), case when good then 'fine' else 'PT400' end, 'allowed only if it is an address: ' || coalesce(left(uri, 50), 'null')) from addresses;
+select is(pg_temp.state_of(format('select analytics_private.allow_redirect(%L)', uri)), case when good then 'fine' else 'PT400' end, 'allowed only if it is an address: ' || coalesce(to_json(left(uri, 50))::text, 'null')) from addresses;
 select analytics_private.allow_redirect('https://app.example.com/connected') \g /dev/null
 select analytics_private.allow_redirect('https://app.example.com/connected') \g /dev/null
 select results_eq('select uri from analytics_private.list_redirects()', array['https://app.example.com/connected'], 'the list has it once');
