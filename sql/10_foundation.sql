@@ -53,15 +53,18 @@ comment on function analytics_private.raise_error(text, text, text, jsonb, integ
 
 create table if not exists analytics_private.settings (
   name text constraint settings_pkey primary key,
-  kind text not null constraint settings_kind_known check (kind in ('interval', 'integer')),
+  kind text not null constraint settings_kind_known check (kind in ('interval', 'integer', 'text')),
   value text not null,
   minimum text not null,
   maximum text not null,
   description text not null,
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  form text,
+  constraint settings_form check ((kind = 'text') = (form is not null))
 );
 alter table analytics_private.settings enable row level security;
 comment on table analytics_private.settings is 'what an operator may change with analytics_private.set_setting(name, value)';
+comment on column analytics_private.settings.form is 'regular expression that a text matches; minimum and maximum are its lengths';
 
 insert into analytics_private.settings (name, kind, value, minimum, maximum, description) values
   ('access_window', 'interval', '30 days', '1 minute', '3650 days', 'how long an unlocked profile stays open'),
@@ -98,6 +101,13 @@ begin
 end
 $$;
 
+create or replace function analytics_private.setting_text(name text) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select s.value from analytics_private.settings s where s.name = setting_text.name);
+end
+$$;
+
 -- Definer: the operator has no right on the table itself, so that no value enters unchecked.
 create or replace function analytics_private.set_setting(name text, value text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -114,13 +124,14 @@ begin
     valid := case known.kind
       when 'interval' then set_setting.value::interval between known.minimum::interval and known.maximum::interval
       when 'integer' then set_setting.value::integer between known.minimum::integer and known.maximum::integer
+      when 'text' then length(set_setting.value) between known.minimum::integer and known.maximum::integer and set_setting.value ~ known.form
     end;
   exception when data_exception then
     valid := false;
   end;
   if valid is not true then
     perform analytics_private.raise_error('VALIDATION_ERROR', format('setting "%s" is of type %s', name, known.kind),
-      format('give a value from %s to %s', known.minimum, known.maximum));
+      case when known.kind = 'text' then known.description else format('give a value from %s to %s', known.minimum, known.maximum) end);
   end if;
   update analytics_private.settings s set value = set_setting.value, updated_at = now() where s.name = set_setting.name;
   perform analytics_private.write_audit('setting.changed', 'setting', null,

@@ -22,7 +22,7 @@ create table if not exists analytics.metric_registry (
   description text not null,
   source text not null,
   constraint metric_registry_pkey primary key (platform, scope, metric),
-  constraint metric_registry_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x')),
+  constraint metric_registry_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x', 'youtube')),
   constraint metric_registry_scope_known check (scope in ('account', 'post')),
   constraint metric_registry_metric_form check (metric ~ '^[a-z][a-z0-9_]*$'),
   constraint metric_registry_kind_known check (kind in ('level', 'flow', 'total', 'none')),
