@@ -54,7 +54,8 @@ select t.platform, t.scope, t.metric, t.api_name, t.kind, t.unit, t.kind in ('fl
   t.api_version_until, t.replaced_by, t.minimum_followers, t.delay::interval, t.description,
   case t.platform when 'instagram' then 'Instagram Platform, API reference: IG User and IG Media insights'
     when 'facebook' then 'Graph API, Page insights' when 'tiktok' then 'TikTok API, user info and video list'
-    when 'linkedin' then 'LinkedIn Community Management API' else 'X API v2, metrics' end
+    when 'linkedin' then 'LinkedIn Community Management API' when 'youtube' then 'YouTube Data API v3, channels and videos; YouTube Analytics API, channel reports'
+    else 'X API v2, metrics' end
 from (values
   ('instagram', 'account', 'followers', 'followers_count', 'level', 'people', null, null, null, null, null, null, 'accounts that follow'),
   ('instagram', 'account', 'following', 'follows_count', 'level', 'people', null, null, null, null, null, null, 'accounts that it follows'),
@@ -113,6 +114,20 @@ from (values
   ('linkedin', 'account', 'shares', 'shareCount', 'flow', 'count', null, null, null, null, null, '48 hours', 'shares of the day'),
   ('linkedin', 'account', 'link_clicks', 'clickCount', 'flow', 'count', null, null, null, null, null, '48 hours', 'clicks of the day'),
   ('linkedin', 'account', 'saves', null, 'none', 'count', null, null, null, null, null, null, 'not offered by the API'),
+  ('youtube', 'account', 'followers', 'subscriberCount', 'level', 'people', null, null, null, null, null, null, 'subscribers, which the platform rounds to three digits'),
+  ('youtube', 'account', 'posts', 'videoCount', 'level', 'count', null, null, null, null, null, null, 'public videos'),
+  ('youtube', 'account', 'views', 'views', 'flow', 'count', null, null, null, null, null, '48 hours', 'views of the day'),
+  ('youtube', 'account', 'likes', 'likes', 'flow', 'count', null, null, null, null, null, '48 hours', 'likes of the day, less those taken back'),
+  ('youtube', 'account', 'comments', 'comments', 'flow', 'count', null, null, null, null, null, '48 hours', 'comments of the day'),
+  ('youtube', 'account', 'shares', 'shares', 'flow', 'count', null, null, null, null, null, '48 hours', 'shares of the day'),
+  ('youtube', 'account', 'follows', 'subscribersGained', 'flow', 'count', null, null, null, null, null, '48 hours', 'subscribers gained in the day'),
+  ('youtube', 'account', 'unfollows', 'subscribersLost', 'flow', 'count', null, null, null, null, null, '48 hours', 'subscribers lost in the day'),
+  ('youtube', 'account', 'reach', null, 'none', 'people', null, null, null, null, null, null, 'not offered by the API'),
+  ('youtube', 'post', 'views', 'viewCount', 'total', 'count', null, null, null, null, null, null, 'views so far'),
+  ('youtube', 'post', 'likes', 'likeCount', 'total', 'count', null, null, null, null, null, null, 'likes so far'),
+  ('youtube', 'post', 'comments', 'commentCount', 'total', 'count', null, null, null, null, null, null, 'comments so far'),
+  ('youtube', 'post', 'saves', null, 'none', 'count', null, null, null, null, null, null, 'not offered by the API'),
+  ('youtube', 'post', 'reach', null, 'none', 'people', null, null, null, null, null, null, 'not offered by the API'),
   ('x', 'account', 'followers', 'followers_count', 'level', 'people', null, null, null, null, null, null, 'accounts that follow'),
   ('x', 'account', 'following', 'following_count', 'level', 'people', null, null, null, null, null, null, 'accounts that it follows'),
   ('x', 'account', 'posts', 'tweet_count', 'level', 'count', null, null, null, null, null, null, 'posts, reposts included'),
