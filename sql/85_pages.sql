@@ -107,7 +107,8 @@ begin
 end
 $$;
 
--- The time that a picture is about, checked: until is now by default, since 30 days before. A value a day, over years a week or month.
+-- The time that a picture is about, checked. Until is now by default, and since the start of the day 30 days before in the zone: 30
+-- whole days, which is what sums are of, and today so far. A value a day, over years a week or month.
 create or replace function analytics_private.check_picture_period(since timestamptz, until timestamptz, timezone text) returns analytics_private.picture_period
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
@@ -115,7 +116,7 @@ declare
 begin
   period.zone := analytics_private.check_timezone(timezone);
   period.last := coalesce(until, now());
-  period.first := coalesce(since, period.last - interval '30 days');
+  period.first := coalesce(since, (case when until is null then date_trunc('day', period.last at time zone period.zone) else period.last at time zone period.zone end - interval '30 days') at time zone period.zone);
   perform analytics_private.check_period(period.first, period.last);
   if period.last - period.first > interval '10000 days' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the period is too long', 'at most 10 000 days', '{"field": "since"}');
@@ -299,7 +300,7 @@ end
 $$;
 comment on function analytics.chart_followers(uuid, timestamptz, timestamptz, text, timestamptz, integer) is
 $$a picture of an account's followers over time, as SVG
-since, until: default the last 30 days; the last value of each day, over more than 400 days of each week, over more than 2000 of each month, of the time zone. as_known_at: as in metrics(). width: 280 to 1600 pixels; it shrinks to fit.
+since, until: default the last 30 whole days of the zone and today so far; the last value of each day, over more than 400 days of each week, over more than 2000 of each month, of the time zone. as_known_at: as in metrics(). width: 280 to 1600 pixels; it shrinks to fit.
 Days without a capture are a gap. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select analytics.chart_followers('0195c3a0-0000-7000-8000-0000000000c0', '2026-05-01', '2026-06-01') like '<svg%'$$;
@@ -317,7 +318,7 @@ end
 $$;
 comment on function analytics.chart_engagement(uuid, timestamptz, timestamptz, text, text, integer) is
 $$a picture of the engagement rates of an account's posts, as SVG: a mark for each post, a line for all of them together
-since, until: when they were published, default the last 30 days. by: what the rate is by, reach, followers or views; default the first of these that is known of any post. width: 280 to 1600 pixels.
+since, until: when they were published, default the last 30 whole days of the zone and today so far. by: what the rate is by, reach, followers or views; default the first of these that is known of any post. width: 280 to 1600 pixels.
 The line is the ratio of the sums, not the mean of the ratios. Posts whose rate is not known are counted below, not drawn; at most the 1000 newest are. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select analytics.chart_engagement('0195c3a0-0000-7000-8000-0000000000c0', by => 'views') like '<svg%'$$;
@@ -434,7 +435,7 @@ end
 $$;
 comment on function analytics.chart_compare(uuid[], text, text, timestamptz, timestamptz, text, integer) is
 $$a picture of one metric of 1 to 8 accounts over the same time, as SVG
-metric: from metric_registry, default followers. scale: change (percent since each account's first known value in the period, so that large and small ones compare) or value. since, until: default the last 30 days. width: 280 to 1600 pixels.
+metric: from metric_registry, default followers. scale: change (percent since each account's first known value in the period, so that large and small ones compare) or value. since, until: default the last 30 whole days of the zone and today so far. width: 280 to 1600 pixels.
 Lines are told apart by their dashes too, not by colour alone. Where nothing is known a line is broken; an account of which nothing can be drawn is named below with the reason, as one whose platform has no such metric. Returns the media type image/svg+xml; in JSON a string.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (one of them is no account in the caller's workspaces).
 Example: select analytics.chart_compare(array['0195c3a0-0000-7000-8000-0000000000c0']::uuid[], scale => 'value') like '<svg%'$$;
@@ -451,6 +452,8 @@ declare
   kind analytics.metric_registry;
   flow record;
   is_sum boolean;
+  days constant numeric := extract(epoch from (period.last at time zone period.zone) - (period.first at time zone period.zone)) / 86400;
+  before constant text := case when days = 1 then 'the day before' when days % 1 = 0 then format('the %s days before', trunc(days)) else 'as much time before' end;
 begin
   select * into grown from analytics.growth(account.id, period.first, period.last, 'followers', period.zone);
   select * into content from analytics_private.engagement_of(account, period, denominator);
@@ -459,8 +462,7 @@ begin
       'note', 'on ' || to_char(grown.end_measured_at at time zone period.zone, 'FMDD Mon YYYY HH24:MI')),
     json_build_object('label', 'Change of followers', 'unit', 'followers', 'is_change', true, 'value', grown.net, 'reason', analytics_private.reason_not_drawn(grown.net, split_part(grown.reason, ';', 1)),
       'note', concat_ws(', ', analytics_private.change_in_words(grown.net_rate::numeric, case when abs(grown.net_rate) < 100 then 1 else 0 end) || '% since ' || analytics_private.day_in_words(grown.start_measured_at, period.zone),
-        format(case when grown.previous_net is null then 'the %s days before are not known' else '%2$s in the %1$s days before' end,
-          round(extract(epoch from period.last - period.first) / 86400), analytics_private.change_in_words(grown.previous_net)))),
+        coalesce(analytics_private.change_in_words(grown.previous_net), 'not known') || ' in ' || before)),
     json_build_object('label', 'Engagement by ' || denominator, 'unit', 'percent', 'value', content.rate,
       'note', format('%s of %s posts, sums of both', content.known, content.posts),
       'reason', analytics_private.reason_not_drawn(content.rate, case when content.posts = 0 then 'no post of this time was captured'
@@ -472,12 +474,12 @@ begin
     select r.* from analytics.metric_registry r where r.platform = account.platform and r.scope = 'account' and r.metric in ('reach', 'views') and r.kind = 'flow' order by r.metric
   loop
     flow := analytics_private.flow_sum(account, kind.metric, period.first, period.last, period.zone, 'infinity');
-    is_sum := kind.is_summable and flow.days_known = flow.days;
-    -- A sum of all days if there is one, else the mean of those that are known. People of several days have no sum.
+    is_sum := kind.is_summable and flow.days > 0 and flow.days_known = flow.days;
+    -- A sum of all whole days if there is one, else the mean of those that are known. People of several days have no sum.
     facts := facts || json_build_object('label', initcap(kind.metric) || case when is_sum then '' else ' a day' end, 'unit', kind.unit,
       'value', case when is_sum then flow.total else round(flow.total::numeric / nullif(flow.days_known, 0)) end,
-      'reason', analytics_private.unknown_reason(kind, period.first, period.last),
-      'note', case when is_sum then format('sum of %s days', flow.days) else format('mean of %s of %s days', flow.days_known, flow.days) end);
+      'reason', case when flow.days = 0 then 'the period has no whole day' else analytics_private.unknown_reason(kind, period.first, period.last) end,
+      'note', case when is_sum then format('sum of %s whole day%s', flow.days, case when flow.days > 1 then 's' end) else format('mean of %s of %s whole days', flow.days_known, flow.days) end);
   end loop;
   return to_json(facts);
 end
@@ -528,7 +530,7 @@ end
 $$;
 comment on function analytics.dashboard(uuid, timestamptz, timestamptz, text) is
 $$an account at a glance: one page of HTML with its followers, engagement, best times, audience and posts
-since, until: default the last 30 days; best times look back at least 16 weeks. timezone: of all times in it. The page needs no script and loads nothing; it follows the reader's light or dark setting and fits a phone; each picture has its numbers as a table.
+since, until: default the last 30 whole days of the zone and today so far; best times look back at least 16 weeks. timezone: of all times in it. What is counted by day is added up over whole days, as in metric_totals(). The page needs no script and loads nothing; it follows the reader's light or dark setting and fits a phone; each picture has its numbers as a table.
 Returns the media type text/html; in JSON a string. share_page() makes a link for others.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select analytics.dashboard('0195c3a0-0000-7000-8000-0000000000c0') like '<!DOCTYPE html>%'$$;

@@ -91,7 +91,32 @@ select ok('not known' = any (pg_temp.found('//dd/text()', :'page')), 'what is no
 select ok(:'page' like '%Times are in Europe/Berlin%', 'in the time zone asked for');
 select ok(analytics.dashboard(:'bare') like '%Nothing known yet%', 'an account without numbers has a page too');
 
--- Numbers of any size: stored ones are bounded at recording, not in the table.
+-- Sums are of whole days of the zone, and say of how many; what is no whole day is not a zero.
+select pg_temp.act_as(:'owner');
+select analytics.add_account(:'studio', 'instagram', 'counted') ->> 'id' as counted \gset
+select pg_temp.act_as_superuser();
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', :'counted', 'views', d at time zone 'UTC', d at time zone 'UTC', 100, 'test'
+from generate_series(date_trunc('day', now() at time zone 'UTC') - interval '40 days', date_trunc('day', now() at time zone 'UTC'), '1 day') d;
+select pg_temp.act_as(:'analyst');
+create function pg_temp.fact(label text, page text) returns text[] language sql as $$
+  select pg_temp.found(format('//dt[. = "%1$s" or . = "%1$s a day"]/following-sibling::dd//text()', fact.label), fact.page)
+$$;
+select is(pg_temp.fact('Views', page), array[total, note], what) from (values
+  ('by default', analytics.dashboard(:'counted')::text, '3,000', 'sum of 30 whole days'),
+  ('of a day and parts of two', analytics.dashboard(:'counted', date_trunc('day', now(), 'UTC') - interval '60 hours', date_trunc('day', now(), 'UTC') - interval '1 minute', 'UTC'), '100', 'sum of 1 whole day'),
+  ('with days that were never captured', analytics.dashboard(:'counted', date_trunc('day', now(), 'UTC') - interval '50 days', date_trunc('day', now(), 'UTC')), '100', 'mean of 40 of 50 whole days'),
+  ('of half a day', analytics.dashboard(:'counted', date_trunc('day', now(), 'UTC') - interval '12 hours', date_trunc('day', now(), 'UTC')), 'not known', 'the period has no whole day')) v (what, page, total, note);
+select ok(value > 0 and pg_temp.fact('Views', analytics.dashboard(:'counted', timezone => zone)) = array[to_char(value, 'FM999,990'), 'sum of 30 whole days'], 'as metric_totals() says it: ' || zone)
+from unnest(array['UTC', 'Europe/Berlin', 'America/Los_Angeles']) zone, analytics.metric_totals(:'counted', metrics => '{views}', timezone => zone);
+select ok(analytics.dashboard(:'counted', timezone => zone) like '%>' || to_char((now() at time zone zone)::date - 30, 'FMDD Mon YYYY') || ' – ' || to_char((now() at time zone zone)::date, 'FMDD Mon YYYY') || '<%', 'under the days that it shows: ' || zone)
+from unnest(array['UTC', 'Pacific/Auckland', 'America/Los_Angeles']) zone;
+
+-- Numbers of any size: as from before the tables had bounds.
+select pg_temp.act_as_superuser();
+alter table analytics.top_content drop constraint top_content_counts;
+alter table analytics.metrics_snapshots drop constraint if exists metrics_snapshots_value;
+alter table analytics.audience_insights drop constraint audience_insights_base;
 select pg_temp.act_as(:'owner');
 select analytics.add_account(:'studio', 'facebook', 'huge') ->> 'id' as huge, analytics.add_account(:'studio', 'linkedin', 'grown') ->> 'id' as grown \gset
 select pg_temp.act_as_superuser();
@@ -113,6 +138,7 @@ select ok('the number is too large to be drawn' = any (pg_temp.found('//s:text/t
 from unnest(array[analytics.chart_engagement(:'huge', '2026-05-01', '2026-06-01', by => 'followers')::text, analytics.chart_followers(:'huge', '2026-05-01', '2026-06-01')]) p;
 select ok(analytics.dashboard(:'grown', '2026-05-01', '2026-06-01') like '%>+49,999,900% since 30 Apr 2026, −1,999,999,999,998 in the 31 days before<%', 'a change has room for all its digits');
 select ok(analytics.chart_audience(:'huge') like '%, 9,000,000,000,000,000,000 people%', 'so has an audience');
+select ok(analytics.dashboard(:'grown', '2026-05-01', '2026-06-01 12:30') like '%, not known in as much time before<%' and analytics.dashboard(:'account', '2026-05-03', '2026-05-04') like '%, +10 in the day before<%', 'beside as much time before');
 select pg_temp.act_as_superuser();
 select is(analytics_private.change_in_words(number, places), expected, format('%s in words', number)) from (values (0, 1, '0.0'), (0.04, 1, '0.0'), (-0.04, 1, '0.0'), (12.34, 1, '+12.3'), (-999.95, 1, '−1,000.0'),
   (999, 0, '+999'), (1000, 0, '+1,000'), (-123456789012345678901234567890, 0, '−123,456,789,012,345,678,901,234,567,890'), (null, 1, null)) v (number, places, expected);
