@@ -1,6 +1,6 @@
 // What a client of the stack does, from sign-up to what a stranger sees. Prints plain text for a terminal of 80 columns.
 //
-// Needs API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, SIDECAR_PROGRAM and SIDECAR_DATABASE_URL (scripts/demo.sh and
+// Needs API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, SIDECAR_PROGRAM, SIDECAR_DATABASE_URL and OAUTH_URL (scripts/demo.sh and
 // .dev/env give them).
 // DEMO_PROFILES=a,b,c chooses the profiles.
 import { execFile } from "node:child_process";
@@ -15,6 +15,7 @@ import ws from "ws";
 
 const {
   API_URL, ANON_KEY, DB_URL, WEBHOOK_URL, WEBHOOK_SECRET, STANDIN_URL, DEMO_PROFILES, SIDECAR_PROGRAM, SIDECAR_DATABASE_URL,
+  OAUTH_URL,
 } = process.env;
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 // Two exports of one account, and when each was made: what lies in a repository has lost its dates.
@@ -248,6 +249,34 @@ async function numbers(supabase, account) {
   fact("dashboard", ".dev/demo-dashboard.html, for any browser");
 }
 
+// A browser's way: the start page, the provider's page (the stand-in consents at once), the callback, and back to the app.
+async function consent(address) {
+  const start = await fetch(address, { redirect: "manual" });
+  const page = await fetch(start.headers.get("location"), { redirect: "manual" });
+  const [cookie] = start.headers.getSetCookie()[0].split(";");
+  const back = await fetch(page.headers.get("location"), { redirect: "manual", headers: { cookie } });
+  return new URL(back.headers.get("location")).searchParams.get("status");
+}
+
+async function connection(supabase) {
+  // Nobody can consent for the reader at a real provider.
+  if (!STANDIN_URL || !OAUTH_URL) return;
+  heading("The first connects a TikTok account");
+  const redirect_to = "https://app.example.com/connected";
+  const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
+  await sql`select analytics_private.allow_redirect(${redirect_to})`;
+  const { connection_id, authorization_url } = await call(supabase, "connect_account", { platform: "tiktok", redirect_to });
+  fact("sent to", `${new URL(authorization_url).origin}/oauth/start/…`);
+  fact("came back with", await consent(authorization_url));
+  const { found, scopes } = await call(supabase, "connection_status", { connection_id });
+  fact("rights given", scopes.join(", "));
+  const accounts = await call(supabase, "choose_accounts", { connection_id, platform_user_ids: found.map(({ platform_user_id }) => platform_user_id) });
+  for (const { platform, handle, status } of accounts) fact(`@${handle}`, `${platform}, ${status}`);
+  const [{ access_token }] = await sql`select access_token from analytics_private.oauth_tokens where social_account_id = ${accounts[0].id}`;
+  fact("its token, as stored", fit(access_token, 40));
+  await sql.end();
+}
+
 async function main() {
   // The operator's part: which plan a price of Stripe buys.
   const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
@@ -300,10 +329,11 @@ async function main() {
 
   const account = await followers(first.supabase);
   await numbers(first.supabase, account);
+  await connection(first.supabase);
 
   heading("What the second sees");
   for (const name of [
-    "profiles", "profile_posts", "profile_history", "mentions", "related_profiles", "social_accounts", "follower_snapshots", "platform_users",
+    "profiles", "profile_posts", "profile_history", "mentions", "related_profiles", "social_accounts", "social_connections", "follower_snapshots", "platform_users",
     "metrics_snapshots", "top_content", "audience_insights",
   ]) {
     const { count, error } = await second.supabase.from(name).select("*", { count: "exact", head: true });

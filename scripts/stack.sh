@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole stack of one STATE directory: database with the schema, REST and sign-up server, Decodo stand-in, sidecar.
+# The whole stack of one STATE directory: database with the schema, REST and sign-up server, stand-in, sidecar.
 #
 #   stack.sh up [STATE]      installs and builds what is missing, then start; default STATE: .dev
 #   stack.sh start [STATE]   starts what does not run yet and leaves it running
@@ -19,6 +19,7 @@ LOG=$STATE/log
 DB_PORT=${DB_PORT:-54322}
 API_PORT=${API_PORT:-54321}
 WEBHOOK_URL=
+OAUTH_URL=
 
 decodo_is_set() { [ -n "${DECODO_USERNAME:-}${SMARTPROXY_USERNAME:-}" ]; }
 
@@ -54,6 +55,9 @@ EOF
   # A state made by an earlier version has none of these yet.
   if ! grep -q '^WEBHOOK_SECRET=' "$file"; then
     printf 'WEBHOOK_SECRET=whsec_%s\nAUDIT_SIGNING_KEY=%s\n' "$(random_secret)" "$(random_secret)" >>"$file"
+  fi
+  if ! grep -q '^TOKEN_KEYS=' "$file"; then
+    printf 'TOKEN_KEYS=%s\n' "$(node -p 'require("node:crypto").randomBytes(32).toString("base64url") + "="')" >>"$file"
   fi
   # shellcheck source=/dev/null
   source "$file"
@@ -134,20 +138,33 @@ start_standin() {
   wait_for 10 "$RUN/standin.pid" "$LOG/standin.log" "the stand-in" answers "$STANDIN_URL/catalog"
 }
 
+# Where others send to stays where it was, if it can.
+same_address() { # url
+  local address=${1#http://}
+  address=${address%%/*}
+  if [ -z "$address" ] || ! port_is_free "${address##*:}"; then
+    address=127.0.0.1:$(free_port)
+  fi
+  printf '%s\n' "$address"
+}
+
 start_sidecar() {
   SIDECAR_URL=http://127.0.0.1:$(free_port)
-  # Where events are sent to stays where it was, if it can.
-  local webhook_address=${WEBHOOK_URL#http://}
-  webhook_address=${webhook_address%%/*}
-  if [ -z "$webhook_address" ] || ! port_is_free "${webhook_address##*:}"; then
-    webhook_address=127.0.0.1:$(free_port)
-  fi
+  local webhook_address oauth_address provider
+  webhook_address=$(same_address "$WEBHOOK_URL")
   WEBHOOK_URL=http://$webhook_address/webhooks/stripe
+  oauth_address=$(same_address "$OAUTH_URL")
+  OAUTH_URL=http://$oauth_address
   if ! decodo_is_set; then
-    export DECODO_URL=$STANDIN_URL DECODO_USERNAME=demo DECODO_PASSWORD=demo
+    export DECODO_URL=$STANDIN_URL DECODO_USERNAME=demo DECODO_PASSWORD=demo OAUTH_BASE_URL=$STANDIN_URL
+    for provider in GOOGLE FACEBOOK INSTAGRAM TIKTOK LINKEDIN X; do
+      export "${provider}_CLIENT_ID=standin-client" "${provider}_CLIENT_SECRET=standin-secret"
+    done
   fi
+  superuser_psql -o /dev/null -c "select analytics_private.set_setting('oauth_public_url', '$OAUTH_URL')"
   DATABASE_URL=$SIDECAR_DATABASE_URL \
     STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
+    TOKEN_KEYS=$TOKEN_KEYS OAUTH_PUBLIC_URL=$OAUTH_URL SIDECAR_OAUTH_LISTEN=$oauth_address \
     SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
     start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics-sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
@@ -171,6 +188,8 @@ SIDECAR_PROGRAM="$TARGET/debug/analytics-sidecar"
 SIDECAR_DATABASE_URL="$SIDECAR_DATABASE_URL"
 WEBHOOK_URL="$WEBHOOK_URL"
 WEBHOOK_SECRET="$WEBHOOK_SECRET"
+OAUTH_URL="$OAUTH_URL"
+TOKEN_KEYS="$TOKEN_KEYS"
 STANDIN_URL="${STANDIN_URL:-}"
 EOF
   )
@@ -187,6 +206,7 @@ read_addresses() {
     STANDIN_URL=$(sed -n 's/^STANDIN_URL="\(.*\)"$/\1/p' "$STATE/env")
     SIDECAR_URL=$(sed -n 's/^SIDECAR_URL="\(.*\)"$/\1/p' "$STATE/env")
     WEBHOOK_URL=$(sed -n 's/^WEBHOOK_URL="\(.*\)"$/\1/p' "$STATE/env")
+    OAUTH_URL=$(sed -n 's/^OAUTH_URL="\(.*\)"$/\1/p' "$STATE/env")
   fi
 }
 

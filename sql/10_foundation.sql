@@ -53,15 +53,18 @@ comment on function analytics_private.raise_error(text, text, text, jsonb, integ
 
 create table if not exists analytics_private.settings (
   name text constraint settings_pkey primary key,
-  kind text not null constraint settings_kind_known check (kind in ('interval', 'integer')),
+  kind text not null constraint settings_kind_known check (kind in ('interval', 'integer', 'text')),
   value text not null,
   minimum text not null,
   maximum text not null,
   description text not null,
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  form text,
+  constraint settings_form check ((kind = 'text') = (form is not null))
 );
 alter table analytics_private.settings enable row level security;
 comment on table analytics_private.settings is 'what an operator may change with analytics_private.set_setting(name, value)';
+comment on column analytics_private.settings.form is 'regular expression that a text matches; minimum and maximum are its lengths';
 
 insert into analytics_private.settings (name, kind, value, minimum, maximum, description) values
   ('access_window', 'interval', '30 days', '1 minute', '3650 days', 'how long an unlocked profile stays open'),
@@ -76,6 +79,7 @@ insert into analytics_private.settings (name, kind, value, minimum, maximum, des
   ('job_backoff_base', 'interval', '2 seconds', '10 milliseconds', '1 hour', 'full-jitter back-off: upper bound of the first wait'),
   ('job_backoff_cap', 'interval', '10 minutes', '10 milliseconds', '1 day', 'full-jitter back-off: upper bound of any wait'),
   ('posts_per_fetch', 'integer', '12', '1', '50', 'posts asked for in one timeline fetch'),
+  ('metrics_partitions_back', 'integer', '36', '1', '300', 'months back for which partitions of metrics_snapshots are made when captures turn up; older ones stay together'),
   ('partitions_ahead', 'integer', '3', '1', '24', 'monthly partitions made ahead'),
   ('audit_rows_per_record', 'integer', '100', '1', '1000', 'a statement that changes more rows than this gets one audit record with a root over its rows'),
   ('audit_checkpoint_interval', 'interval', '1 hour', '1 second', '3650 days', 'how old the last checkpoint of a chain of audit records may be when there are newer records')
@@ -97,6 +101,13 @@ begin
 end
 $$;
 
+create or replace function analytics_private.setting_text(name text) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return (select s.value from analytics_private.settings s where s.name = setting_text.name);
+end
+$$;
+
 -- Definer: the operator has no right on the table itself, so that no value enters unchecked.
 create or replace function analytics_private.set_setting(name text, value text) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -113,13 +124,14 @@ begin
     valid := case known.kind
       when 'interval' then set_setting.value::interval between known.minimum::interval and known.maximum::interval
       when 'integer' then set_setting.value::integer between known.minimum::integer and known.maximum::integer
+      when 'text' then length(set_setting.value) between known.minimum::integer and known.maximum::integer and set_setting.value ~ known.form
     end;
   exception when data_exception then
     valid := false;
   end;
   if valid is not true then
     perform analytics_private.raise_error('VALIDATION_ERROR', format('setting "%s" is of type %s', name, known.kind),
-      format('give a value from %s to %s', known.minimum, known.maximum));
+      case when known.kind = 'text' then known.description else format('give a value from %s to %s', known.minimum, known.maximum) end);
   end if;
   update analytics_private.settings s set value = set_setting.value, updated_at = now() where s.name = set_setting.name;
   perform analytics_private.write_audit('setting.changed', 'setting', null,
@@ -242,7 +254,10 @@ begin
     continue when monthly.parent = to_regclass('analytics.audit_logs');
     -- Months that already have rows in the default partition, from before or after the ones made ahead.
     for waiting in execute format('select distinct date_trunc(%1$L, d.%2$I at time zone %3$L) at time zone %3$L from %4$s d where d.%2$I >= %5$L and d.%2$I < %6$L',
-      'month', monthly.key_column, 'UTC', monthly.default_partition, timestamptz '2000-01-01 00:00:00+00', timestamptz '2200-01-01 00:00:00+00')
+      'month', monthly.key_column, 'UTC', monthly.default_partition,
+      -- Members say which month a capture is of; every partition costs every query of everybody.
+      case when monthly.parent = to_regclass('analytics.metrics_snapshots')
+        then now() - make_interval(months => analytics_private.setting_integer('metrics_partitions_back')) else '2000-01-01 00:00:00+00' end, timestamptz '2200-01-01 00:00:00+00')
     loop
       perform analytics_private.ensure_partition(monthly.parent, waiting);
     end loop;

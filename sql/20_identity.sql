@@ -389,6 +389,8 @@ begin
   delete from analytics.user_favorites f where f.user_id = dead;
   delete from analytics.user_searches s where s.user_id = dead;
   delete from analytics.user_profile_access a where a.user_id = dead;
+  delete from analytics.connections c where c.user_id = dead;
+  delete from analytics.notices n where n.user_id = dead;
   update analytics.subscription_history h set user_email = null where h.user_id = dead;
   update analytics.users u set
     status = 'deleted', deleted_at = now(), email = null, username = null, phone_number = null, preferences = '{}',

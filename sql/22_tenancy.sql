@@ -53,6 +53,11 @@ insert into analytics.permissions (action, minimum_role, resource, description) 
   ('read_accounts', 'analyst', null, 'read the connected accounts, their followers and numbers, and what changed'),
   ('add_account', 'admin', 'connected_accounts', 'connect an account on a social platform'),
   ('remove_account', 'admin', null, 'disconnect an account, with or without its history'),
+  ('connect_account', 'admin', null, 'let the service into an account through the platform''s consent page'),
+  ('choose_accounts', 'admin', null, 'choose among the accounts that a consent opened; each new one takes a place of the plan'),
+  ('read_connections', 'admin', null, 'read how connecting an account went'),
+  ('disconnect_account', 'admin', null, 'end the service''s access to an account'),
+  ('make_primary', 'admin', null, 'choose the primary account of a platform'),
   ('record_followers', 'editor', null, 'import a list of followers'),
   ('begin_follower_import', 'editor', null, 'begin a list of followers that comes in pages'),
   ('add_follower_page', 'editor', null, 'bring a page of such a list'),
@@ -805,7 +810,8 @@ begin
   end loop;
   update analytics.workspace_invites i set email = null, revoked_at = case when i.accepted_at is null then coalesce(i.revoked_at, statement_timestamp()) end
   where i.workspace_id = close_workspace.workspace_id;
-  -- With all that was imported; upkeep removes the people.
+  delete from analytics.connections c where c.workspace_id = close_workspace.workspace_id;
+  -- With all that was imported, and with their tokens, which are revoked; upkeep removes the people.
   delete from analytics.social_accounts a where a.workspace_id = close_workspace.workspace_id;
   update analytics.workspaces w set status = 'deleted', deleted_at = now(), name = 'deleted workspace', description = null, logo_url = null, settings = '{}'
   where w.id = close_workspace.workspace_id;
@@ -857,6 +863,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
     ('posts', 'analytics.posts', 'created_by', '{}'),
     ('accounts_added', 'analytics.social_accounts', 'created_by', '{}'),
     ('pages_shared', 'analytics.shared_pages', 'created_by', '{}'),
+    ('connections', 'analytics.connections', 'user_id', '{}'),
+    ('notices', 'analytics.notices', 'user_id', '{}'),
     ('billing_history', 'analytics.subscription_history', 'user_id', '{}'),
     ('audit_records', 'analytics.audit_logs', 'actor_id', '{personal_digest}')
 $$;
@@ -876,7 +884,7 @@ begin
   for source in select p.* from analytics_private.personal_tables() p loop
     -- What is the workspace's, which the caller has left, is not his to read on.
     execute format('select coalesce(jsonb_agg(to_jsonb(r) - $2), ''[]'') from %s r where r.%I = $1%s', source.relation, source.user_column,
-      case when source.part in ('posts', 'accounts_added', 'pages_shared') then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
+      case when source.part in ('posts', 'accounts_added', 'pages_shared', 'connections') then ' and r.workspace_id = any (analytics_private.workspace_ids(''analyst''))' else '' end)
     into rows_found using caller, source.hidden;
     answer := answer || jsonb_build_object(source.part, rows_found);
   end loop;
@@ -888,7 +896,7 @@ create or replace function analytics.export_my_data() returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp as $$ select analytics_private.export_my_data() $$;
 comment on function analytics.export_my_data() is
 $$everything that is stored about the caller, as one JSON document
-Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, accounts_added, pages_shared, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
+Returns {exported_at, user_id, account, profile, linked_accounts, database_logins, workspaces_owned, memberships, invitations_received, invitations_accepted, invitations_sent, windows, favourites, searches, posts, accounts_added, pages_shared, connections, notices, billing_history, audit_records}, each a list of rows with the names of the columns. Addresses of others and secrets are left out. Errors: UNAUTHORIZED, FORBIDDEN (user not active).
 Example: select jsonb_array_length(analytics.export_my_data() -> 'memberships') > 1$$;
 
 create or replace function analytics_private.erase_user(user_id uuid, reason text) returns jsonb

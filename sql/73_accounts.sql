@@ -16,6 +16,8 @@ create table if not exists analytics.social_accounts (
   profile_picture_url text,
   metadata jsonb not null default '{}',
   status varchar(32) not null default 'needs_review',
+  status_reason varchar(500),
+  status_remedy varchar(500),
   created_by uuid not null,
   connected_at timestamptz not null default now(),
   disconnected_at timestamptz,
@@ -24,7 +26,7 @@ create table if not exists analytics.social_accounts (
   constraint social_accounts_pkey primary key (workspace_id, id),
   constraint social_accounts_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id),
   constraint social_accounts_creator_fkey foreign key (created_by) references analytics.users (id),
-  constraint social_accounts_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x')),
+  constraint social_accounts_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x', 'youtube')),
   constraint social_accounts_handle_given check (handle <> ''),
   constraint social_accounts_type_known check (account_type in ('personal', 'creator', 'business', 'brand', 'organization', 'page')),
   constraint social_accounts_picture_length check (length(profile_picture_url) <= 2000),
@@ -35,7 +37,7 @@ create table if not exists analytics.social_accounts (
 alter table analytics.social_accounts alter column id set default analytics.uuidv7();
 create unique index if not exists social_accounts_once on analytics.social_accounts (workspace_id, platform, handle) where status <> 'disconnected';
 create unique index if not exists social_accounts_platform_user_id on analytics.social_accounts (workspace_id, platform, platform_user_id) where status <> 'disconnected';
-create unique index if not exists social_accounts_one_primary on analytics.social_accounts (workspace_id, platform) where is_primary and status <> 'disconnected';
+create unique index if not exists social_accounts_one_primary on analytics.social_accounts (workspace_id, created_by, platform) where is_primary and status <> 'disconnected';
 create index if not exists social_accounts_creator on analytics.social_accounts (created_by);
 -- For the sidecar, which is told an id and no workspace.
 create index if not exists social_accounts_id on analytics.social_accounts (id);
@@ -45,9 +47,12 @@ comment on column analytics.social_accounts.handle is 'lower case, without @';
 comment on column analytics.social_accounts.platform_user_id is 'the platform''s id of the account; null while nobody said it';
 comment on column analytics.social_accounts.display_name is 'its name on the platform';
 comment on column analytics.social_accounts.account_label is 'what the members call it';
-comment on column analytics.social_accounts.is_primary is 'at most one of a platform in a workspace';
+comment on column analytics.social_accounts.created_by is 'the member who connected it first';
+comment on column analytics.social_accounts.is_primary is 'of what a member connected of a platform in this workspace, exactly one';
 comment on column analytics.social_accounts.metadata is 'what the platform says of it, as it says it';
 comment on column analytics.social_accounts.status is 'needs_review: added by hand, no access to it yet; active; expiring, reconnect_required: its access ends or has ended; disconnected: removed';
+comment on column analytics.social_accounts.status_reason is 'why it is so, for people; null when there is nothing to say';
+comment on column analytics.social_accounts.status_remedy is 'what a member can do about it';
 
 create or replace trigger social_accounts_touch before update on analytics.social_accounts
   for each row execute function analytics_private.touch_updated_at();
@@ -74,8 +79,8 @@ language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   named constant text := case lower(btrim(known_platform.platform)) when 'twitter' then 'x' else lower(btrim(known_platform.platform)) end;
 begin
-  if named is null or named not in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x') then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such platform here', 'platforms are instagram, facebook, tiktok, linkedin and x', '{"field": "platform"}');
+  if named is null or named not in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x', 'youtube') then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such platform here', 'platforms are instagram, facebook, tiktok, linkedin, x and youtube', '{"field": "platform"}');
   end if;
   return named;
 end
@@ -95,6 +100,58 @@ begin
   end if;
   perform analytics.require_role(account.workspace_id, own_account.minimum);
   return account;
+end
+$$;
+
+-- Writes an account, new or known; the caller holds the workspace's lock and has checked everything. Nulls keep what is known. One
+-- that comes back or is the first of its member's is primary; whichever is meant to be takes the place of the other.
+create or replace function analytics_private.settle_account(
+  known analytics.social_accounts, place uuid, member uuid, platform text, handle text, platform_user_id text, display_name text, account_label text,
+  account_type text, profile_picture_url text, metadata jsonb, is_primary boolean, status text, new_id uuid
+) returns analytics.social_accounts language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  whose constant uuid := coalesce(known.created_by, settle_account.member);
+  be_primary boolean;
+  account analytics.social_accounts;
+begin
+  if settle_account.is_primary then
+    update analytics.social_accounts a set is_primary = false
+    where a.workspace_id = place and a.created_by = whose and a.platform = settle_account.platform and a.is_primary and a.id is distinct from known.id;
+  end if;
+  be_primary := coalesce(settle_account.is_primary, false) or not exists (
+    select from analytics.social_accounts o
+    where o.workspace_id = place and o.created_by = whose and o.platform = settle_account.platform and o.is_primary and o.id is distinct from known.id);
+  if known.id is not null then
+    update analytics.social_accounts a set
+      handle = settle_account.handle, platform_user_id = coalesce(settle_account.platform_user_id, a.platform_user_id),
+      display_name = coalesce(settle_account.display_name, a.display_name), account_label = coalesce(settle_account.account_label, a.account_label),
+      account_type = coalesce(settle_account.account_type, a.account_type), profile_picture_url = coalesce(settle_account.profile_picture_url, a.profile_picture_url),
+      metadata = coalesce(settle_account.metadata, a.metadata), status = settle_account.status, status_reason = null, status_remedy = null,
+      disconnected_at = null, connected_at = case when a.status = 'disconnected' then now() else a.connected_at end, is_primary = be_primary
+    where a.workspace_id = place and a.id = known.id
+    returning * into account;
+  else
+    insert into analytics.social_accounts (workspace_id, id, created_by, platform, handle, platform_user_id, display_name, account_label, account_type,
+      profile_picture_url, metadata, is_primary, status)
+    values (place, coalesce(settle_account.new_id, analytics.uuidv7()), settle_account.member, settle_account.platform, settle_account.handle,
+      settle_account.platform_user_id, settle_account.display_name, settle_account.account_label, coalesce(settle_account.account_type, 'personal'),
+      settle_account.profile_picture_url, coalesce(settle_account.metadata, '{}'), be_primary, settle_account.status)
+    returning * into account;
+  end if;
+  return account;
+end
+$$;
+
+-- The oldest other one of the same member and platform takes the place of a primary one that goes.
+create or replace function analytics_private.pass_primary_on(account analytics.social_accounts) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  update analytics.social_accounts a set is_primary = true
+  where a.workspace_id = account.workspace_id and a.id = (
+    select o.id from analytics.social_accounts o
+    where o.workspace_id = account.workspace_id and o.created_by = account.created_by and o.platform = account.platform and o.id <> account.id
+      and o.status <> 'disconnected' order by o.created_at, o.id limit 1);
 end
 $$;
 
@@ -147,28 +204,8 @@ begin
   if known.status <> 'disconnected' then
     perform analytics_private.raise_error('CONFLICT', format('this account is connected already%s', case when known.handle <> asked.handles[1] then ' as ' || known.handle else '' end));
   end if;
-  if add_account.is_primary then
-    update analytics.social_accounts a set is_primary = false where a.workspace_id = place and a.platform = on_platform and a.is_primary;
-  end if;
-  if known.id is not null then
-    update analytics.social_accounts a set
-      handle = asked.handles[1], platform_user_id = coalesce(asked.platform_user_ids[1], a.platform_user_id),
-      display_name = coalesce(add_account.display_name, a.display_name), account_label = coalesce(add_account.account_label, a.account_label),
-      account_type = coalesce(add_account.account_type, a.account_type), profile_picture_url = coalesce(add_account.profile_picture_url, a.profile_picture_url),
-      metadata = coalesce(add_account.metadata, a.metadata), status = 'needs_review', disconnected_at = null, connected_at = now(),
-      is_primary = coalesce(add_account.is_primary, false) or not exists (
-        select from analytics.social_accounts o where o.workspace_id = place and o.platform = on_platform and o.is_primary)
-    where a.workspace_id = place and a.id = known.id
-    returning * into account;
-  else
-    insert into analytics.social_accounts (workspace_id, created_by, platform, handle, platform_user_id, display_name, account_label, account_type,
-      profile_picture_url, metadata, is_primary)
-    select place, caller, on_platform, asked.handles[1], asked.platform_user_ids[1], add_account.display_name, add_account.account_label,
-      coalesce(add_account.account_type, 'personal'), add_account.profile_picture_url, coalesce(add_account.metadata, '{}'),
-      coalesce(add_account.is_primary, false) or not exists (
-        select from analytics.social_accounts o where o.workspace_id = place and o.platform = on_platform and o.is_primary)
-    returning * into account;
-  end if;
+  account := analytics_private.settle_account(known, place, caller, on_platform, asked.handles[1], asked.platform_user_ids[1], add_account.display_name,
+    add_account.account_label, add_account.account_type, add_account.profile_picture_url, add_account.metadata, add_account.is_primary, 'needs_review', null);
   return to_jsonb(account) || jsonb_build_object('reconnected', known.id is not null);
 end
 $$;
@@ -184,7 +221,7 @@ end
 $$;
 comment on function analytics.add_account(uuid, text, text, text, text, text, text, text, jsonb, boolean) is
 $$adds an account on a social platform to a workspace, to import its followers; gives no access to the account itself
-workspace_id: default the caller's own. platform: instagram, facebook, tiktok, linkedin or x (also said twitter). handle: as on the platform, with or without @. platform_user_id: the platform's id, if known. account_type: personal (default), creator, business, brand, organization or page. metadata: object of at most 64 kB. is_primary: default for the first of its platform. An account that was removed comes back with its history.
+workspace_id: default the caller's own. platform: instagram, facebook, tiktok, linkedin, x (also said twitter) or youtube. handle: as on the platform, with or without @. platform_user_id: the platform's id, if known. account_type: personal (default), creator, business, brand, organization or page. metadata: object of at most 64 kB. is_primary: default for the first that the caller adds of its platform. An account that was removed comes back with its history.
 Returns the account's row, and reconnected. Takes a place of the plan's connected accounts. Needs the role admin.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such workspace among the caller's), PAYMENT_REQUIRED (no place left; details resource, limit, used), CONFLICT (connected already).
 Example: select analytics.add_account('0195c3a0-0000-7000-8000-0000000000a0', 'instagram', '@natgeo') ->> 'handle' = 'natgeo'$$;
@@ -206,16 +243,15 @@ begin
     delete from analytics.social_accounts a where a.workspace_id = account.workspace_id and a.id = account.id;
     account.disconnected_at := coalesce(account.disconnected_at, now());
   elsif account.status <> 'disconnected' then
-    update analytics.social_accounts a set status = 'disconnected', disconnected_at = now(), is_primary = false
+    -- Tokens go, and are revoked at the provider: sql/83_connections.sql.
+    delete from analytics_private.oauth_tokens t where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
+    update analytics.social_accounts a set status = 'disconnected', disconnected_at = now(), is_primary = false, status_reason = null, status_remedy = null
     where a.workspace_id = account.workspace_id and a.id = account.id returning a.disconnected_at into account.disconnected_at;
     perform analytics_private.abandon_imports(account.workspace_id, account.id);
     perform analytics_private.revoke_shared_pages(account.workspace_id, account.id);
   end if;
   if account.is_primary then
-    update analytics.social_accounts a set is_primary = true
-    where a.workspace_id = account.workspace_id and a.id = (
-      select o.id from analytics.social_accounts o
-      where o.workspace_id = account.workspace_id and o.platform = account.platform and o.id <> account.id and o.status <> 'disconnected' order by o.created_at, o.id limit 1);
+    perform analytics_private.pass_primary_on(account);
   end if;
   return jsonb_build_object('id', account.id, 'workspace_id', account.workspace_id, 'status', 'disconnected', 'disconnected_at', account.disconnected_at,
     'history_deleted', coalesce(remove_account.delete_history, false));
@@ -229,8 +265,8 @@ begin
 end
 $$;
 comment on function analytics.remove_account(uuid, boolean) is
-$$disconnects an account; its place in the plan is free, imports under way are abandoned, links to its pages end
-delete_history: false keeps what was imported, to be read and to go on with when the account is added again; true deletes the account with all of it, and there is no way back (people go with the workspace's last account on the platform, within minutes). The oldest other account of the platform becomes primary if this was it.
+$$disconnects an account; its place in the plan is free, its tokens are wiped and revoked, imports under way are abandoned, links to its pages end
+delete_history: false keeps what was imported, to be read and to go on with when the account is added again; true deletes the account with all of it, and there is no way back (people go with the workspace's last account on the platform, within minutes). The oldest other account that its member connected of the platform becomes primary if this was it.
 Returns {id, workspace_id, status, disconnected_at, history_deleted}. Removing it again changes nothing. Needs the role admin.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select analytics.remove_account('0195c3a0-0000-7000-8000-0000000000c0') ->> 'status' = 'disconnected'$$;

@@ -22,7 +22,7 @@ create table if not exists analytics.metric_registry (
   description text not null,
   source text not null,
   constraint metric_registry_pkey primary key (platform, scope, metric),
-  constraint metric_registry_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x')),
+  constraint metric_registry_platform_known check (platform in ('instagram', 'facebook', 'tiktok', 'linkedin', 'x', 'youtube')),
   constraint metric_registry_scope_known check (scope in ('account', 'post')),
   constraint metric_registry_metric_form check (metric ~ '^[a-z][a-z0-9_]*$'),
   constraint metric_registry_kind_known check (kind in ('level', 'flow', 'total', 'none')),
@@ -141,7 +141,9 @@ create table if not exists analytics.metrics_snapshots (
   reason varchar(255),
   source varchar(32) not null,
   constraint metrics_snapshots_pkey primary key (workspace_id, social_account_id, metric, measured_at, captured_at),
-  constraint metrics_snapshots_reason_of_unknown check (value is null or reason is null)
+  constraint metrics_snapshots_reason_of_unknown check (value is null or reason is null),
+  -- No platform counts that far; sums of it fit.
+  constraint metrics_snapshots_value check (value between 0 and 1000000000000000)
 ) partition by range (measured_at);
 alter table analytics.metrics_snapshots enable row level security;
 comment on table analytics.metrics_snapshots is 'every capture of a metric of an account; a value restated later is another row. Partitioned by month of measured_at';
@@ -206,7 +208,8 @@ create table if not exists analytics.top_content (
   constraint top_content_pkey primary key (workspace_id, social_account_id, platform_post_id),
   constraint top_content_account_fkey foreign key (workspace_id, social_account_id) references analytics.social_accounts (workspace_id, id) on delete cascade,
   constraint top_content_media_type_known check (media_type in ('photo', 'video', 'carousel', 'reel', 'story', 'text', 'link')),
-  constraint top_content_counts check (least(likes_count, comments_count, shares_count, saves_count, reach, views, followers_count) >= 0),
+  constraint top_content_counts check (least(likes_count, comments_count, shares_count, saves_count, reach, views, followers_count) >= 0
+    and greatest(likes_count, comments_count, shares_count, saves_count, reach, views, followers_count) <= 1000000000000000),
   constraint top_content_extra_data_object check (jsonb_typeof(extra_data) = 'object')
 );
 create index if not exists top_content_best on analytics.top_content (workspace_id, social_account_id, engagement_rate desc nulls last);
@@ -241,7 +244,8 @@ create table if not exists analytics.post_analytics (
   constraint post_analytics_pkey primary key (workspace_id, social_account_id, platform_post_id, captured_at),
   constraint post_analytics_post_fkey foreign key (workspace_id, social_account_id, platform_post_id)
     references analytics.top_content (workspace_id, social_account_id, platform_post_id) on delete cascade,
-  constraint post_analytics_counts check (least(likes_count, comments_count, shares_count, saves_count, reach, views) >= 0)
+  constraint post_analytics_counts check (least(likes_count, comments_count, shares_count, saves_count, reach, views) >= 0
+    and greatest(likes_count, comments_count, shares_count, saves_count, reach, views) <= 1000000000000000)
 );
 create index if not exists post_analytics_captured_at on analytics.post_analytics (workspace_id, social_account_id, captured_at desc);
 alter table analytics.post_analytics enable row level security;
@@ -271,7 +275,7 @@ create table if not exists analytics.audience_insights (
   constraint audience_insights_pkey primary key (workspace_id, social_account_id, audience, captured_at),
   constraint audience_insights_account_fkey foreign key (workspace_id, social_account_id) references analytics.social_accounts (workspace_id, id) on delete cascade,
   constraint audience_insights_audience_known check (audience in ('followers', 'engaged', 'reached')),
-  constraint audience_insights_base check (base >= 0),
+  constraint audience_insights_base check (base between 0 and 1000000000000000),
   constraint audience_insights_lists check (
     (age_ranges is null or jsonb_typeof(age_ranges) = 'array') and (genders is null or jsonb_typeof(genders) = 'array') and (countries is null or jsonb_typeof(countries) = 'array')
     and (cities is null or jsonb_typeof(cities) = 'array') and (active_hours is null or jsonb_typeof(active_hours) = 'array') and (active_days is null or jsonb_typeof(active_days) = 'array'))
@@ -315,12 +319,13 @@ create policy "signed-in users read the formulas" on analytics.number_formulas f
   using ((select analytics_private.user_id()) is not null);
 
 insert into analytics.number_formulas (number, unit, formula, denominator, tables, source, note) values
+  ('account_snapshots.engagement_count', 'count', 'likes + comments + shares of the day', null, '{metrics_snapshots}', null, 'null unless all three are known; saves do not count'),
   ('metrics.captures', 'captures', 'captures of the metric for that moment, known by then', null, '{metrics_snapshots}', null, null),
   ('metrics.value', 'as in metric_registry', 'the newest capture of the metric for that moment, known by then', null, '{metrics_snapshots}', null, null),
   ('metric_series.value', 'as in metric_registry', 'of each bucket the last known capture; of a summable flow over more than a day the sum of its days, if all are known', null, '{metrics_snapshots}', null, null),
   ('metric_totals.value', 'as in metric_registry', 'sum of the days'' last captures, if all days are known', null, '{metrics_snapshots}', null, 'people (reach) are never added up'),
   ('metric_totals.previous_value', 'as in metric_registry', 'value of the equal period before', null, '{metrics_snapshots}', null, null),
-  ('metric_totals.days', 'days', 'days of the zone that touch the period', null, '{}', null, null),
+  ('metric_totals.days', 'days', 'whole days of the zone within the period', null, '{}', null, null),
   ('metric_totals.days_known', 'days', 'those with a known value', null, '{metrics_snapshots}', null, null),
   ('metric_totals.mean_per_day', 'as in metric_registry', 'sum of the known days / number of known days', 'known days', '{metrics_snapshots}', null, null),
   ('metric_totals.change_rate', 'percent', '(value - previous_value) / previous_value * 100', 'the sum of the equal period before', '{metrics_snapshots}', null, null),
@@ -460,8 +465,8 @@ begin
   if span.bad_time is not null then
     perform analytics_private.refuse_captures(format('entry %s: captured before it was measured, in the future, or at no time', span.bad_time),
       'measured_at is not after captured_at, and neither in the future', array[span.bad_time]);
-  elsif span.negative is not null then
-    perform analytics_private.refuse_captures(format('entry %s: value is negative', span.negative), 'a hidden count is null', array[span.negative]);
+  elsif span.impossible is not null then
+    perform analytics_private.refuse_captures(format('entry %s: value is negative or beyond 10^15', span.impossible), 'a hidden count is null', array[span.impossible]);
   end if;
 
   -- A long list is compared with what is there in one join: half the work of asking the index for each row. Nobody else writes for
@@ -557,13 +562,33 @@ Returns {account_id, recorded, repeated, first_measured_at, last_measured_at, fi
 Errors: VALIDATION_ERROR (details positions, or unknown metrics; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; another value for the same metric, measured_at and captured_at).
 Example: select analytics.record_metrics('0195c3a0-0000-7000-8000-0000000000c0', '[{"metric": "followers", "measured_at": "2026-05-03T10:00:00Z", "value": 1200}]') ->> 'recorded' = '1'$$;
 
+-- A post as read_posts() reads it, once.
+do $type$
+begin
+  create type analytics_private.post_capture as (
+    place bigint, id text, url text, caption text, media_type text, posted_at timestamptz, captured_at timestamptz, hashtags text[], likes bigint, comments bigint, shares bigint, saves bigint,
+    reach bigint, views bigint, extra_data jsonb, problem text, hint text, positions integer[]);
+exception when duplicate_object then
+  null;
+end
+$type$;
+
+create or replace function analytics_private.post_captures(posts text, captured_at timestamptz) returns analytics_private.post_capture[]
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select array_agg(row(r.place, r.id, r.url, r.caption, r.media_type, r.posted_at, coalesce(r.captured_at, post_captures.captured_at), r.hashtags, r.likes, r.comments, r.shares, r.saves, r.reach, r.views,
+    r.extra_data::jsonb, r.problem, r.hint, r.positions)::analytics_private.post_capture order by r.place)
+  from analytics_private.read_posts(post_captures.posts) with ordinality
+    as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
+$$;
+
 create or replace function analytics_private.record_posts(account_id uuid, posts text, captured_at timestamptz, source text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   account analytics.social_accounts;
-  refused record;
+  captures analytics_private.post_capture[];
   removed text[];
+  wrong bigint;
   given bigint;
   n_new bigint;
   n_captures bigint;
@@ -573,40 +598,34 @@ begin
   if record_posts.posts is null then
     perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
   end if;
-  select r.problem, r.hint, r.positions into refused from analytics_private.read_posts(record_posts.posts) r where r.problem is not null;
-  if found then
-    perform analytics_private.refuse_captures(refused.problem, refused.hint, refused.positions);
+  captures := analytics_private.post_captures(record_posts.posts, record_posts.captured_at);
+  if captures[1].problem is not null then
+    perform analytics_private.refuse_captures(captures[1].problem, captures[1].hint, captures[1].positions);
   end if;
-  select min(r.place) as late, count(*) as posts into refused
-  from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
-  where coalesce(r.captured_at, record_posts.captured_at) not between r.posted_at and clock_timestamp() + interval '5 minutes';
-  if refused.posts > 0 then
-    perform analytics_private.refuse_captures(format('entry %s: captured before it was posted, or in the future', refused.late), 'posted_at is not after captured_at, and neither in the future',
-      array[refused.late::integer]);
+  select min(c.place) into wrong from unnest(captures) c where (c.captured_at between c.posted_at and clock_timestamp() + interval '5 minutes') is not true;
+  if wrong is not null then
+    perform analytics_private.refuse_captures(format('entry %s: captured before it was posted, or in the future', wrong), 'posted_at is not after captured_at, and neither in the future', array[wrong::integer]);
   end if;
-
   -- Reading this table is also the lock that erase_person() waits for, and holds against everybody once it has it.
   if exists (select from analytics_private.erased_people) then
-    removed := array(select distinct n.name from analytics_private.read_posts(record_posts.posts) r, unnest(analytics.extract_mentions(r.caption) || r.hashtags) as n (name)
+    removed := array(select distinct n.name from unnest(captures) c, unnest(analytics.extract_mentions(c.caption) || c.hashtags) as n (name)
       where analytics_private.is_removed(account.platform, n.name, null));
     if removed <> '{}' then
-      posts := analytics_private.redact_people(record_posts.posts, removed);
+      captures := analytics_private.post_captures(analytics_private.redact_people(record_posts.posts, removed), record_posts.captured_at);
     end if;
   end if;
 
-  with read as (
-    select distinct on (r.id) r.id, r.url, r.caption, r.media_type, r.posted_at, coalesce(r.captured_at, record_posts.captured_at) as captured_at, r.hashtags, r.likes, r.comments, r.shares,
-      r.saves, r.reach, r.views, r.extra_data
-    from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
-    order by r.id, r.place desc
+  -- What describes a post is taken from the newest of its captures in the list, as its counts are.
+  with newest as (
+    select distinct on (c.id) c.* from unnest(captures) c order by c.id, c.captured_at desc, c.place desc
   ), written as (
     insert into analytics.top_content as t (workspace_id, social_account_id, platform_post_id, post_url, caption, media_type, posted_at, hashtags, mentions, likes_count, comments_count,
       shares_count, saves_count, reach, views, followers_count, engagement_rate, engagement_rate_by_followers, engagement_rate_by_views, captured_at, last_updated, extra_data)
     select account.workspace_id, account.id, r.id, r.url, r.caption, r.media_type, r.posted_at, coalesce(r.hashtags, '{}'), coalesce(analytics.extract_mentions(r.caption), '{}'), r.likes, r.comments,
       r.shares, r.saves, r.reach, r.views, f.value, analytics.engagement_rate(r.likes, r.comments, r.shares, r.saves, r.reach),
       analytics.engagement_rate_by_followers(r.likes, r.comments, f.value), analytics.engagement_rate_by_views(r.likes, r.comments, r.shares, r.saves, r.views),
-      r.captured_at, now(), coalesce(r.extra_data::jsonb, '{}')
-    from read r left join lateral (
+      r.captured_at, now(), coalesce(r.extra_data, '{}')
+    from newest r left join lateral (
       select m.value from analytics.metrics_snapshots m
       where m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = 'followers' and m.value is not null
         and m.measured_at <= r.posted_at and m.measured_at > r.posted_at - interval '36 hours'
@@ -623,22 +642,26 @@ begin
       where excluded.captured_at > t.captured_at
     returning t.platform_post_id, xmax = 0 as is_new
   )
-  select (select count(*) from read), count(*) filter (where w.is_new) into given, n_new from written w;
+  select (select count(*) from newest), count(*) filter (where w.is_new) into given, n_new from written w;
 
-  with read as (
-    select distinct on (r.id) r.id, coalesce(r.captured_at, record_posts.captured_at) as captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views
-    from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
-    order by r.id, r.place desc
-  )
   insert into analytics.post_analytics (workspace_id, social_account_id, platform_post_id, captured_at, likes_count, comments_count, shares_count, saves_count, reach, views, source)
-  select account.workspace_id, account.id, r.id, r.captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views, record_posts.source from read r
+  select account.workspace_id, account.id, c.id, c.captured_at, c.likes, c.comments, c.shares, c.saves, c.reach, c.views, record_posts.source from unnest(captures) c
   on conflict do nothing;
   get diagnostics n_captures = row_count;
+  if n_captures < coalesce(cardinality(captures), 0) then
+    select min(c.place) into wrong
+    from unnest(captures) c join analytics.post_analytics p on p.workspace_id = account.workspace_id and p.social_account_id = account.id and p.platform_post_id = c.id and p.captured_at = c.captured_at
+    where (p.likes_count, p.comments_count, p.shares_count, p.saves_count, p.reach, p.views) is distinct from (c.likes, c.comments, c.shares, c.saves, c.reach, c.views);
+    if wrong is not null then
+      perform analytics_private.raise_error('CONFLICT', format('entry %s: other counts of this post were captured at that moment', wrong), 'counts that the platform restated have a captured_at of their own',
+        jsonb_build_object('positions', array[wrong]));
+    end if;
+  end if;
   if n_captures > 0 then
     perform analytics_private.write_audit('posts.recorded', 'social_account', account.id, jsonb_build_object('posts', given, 'new', n_new, 'recorded', n_captures,
       'source', record_posts.source), account.workspace_id);
   end if;
-  return jsonb_build_object('account_id', account.id, 'posts', given, 'new', n_new, 'recorded', n_captures, 'repeated', given - n_captures);
+  return jsonb_build_object('account_id', account.id, 'posts', given, 'new', n_new, 'recorded', n_captures, 'repeated', coalesce(cardinality(captures), 0) - n_captures);
 end
 $$;
 
@@ -668,9 +691,9 @@ end
 $$;
 comment on function analytics.record_posts(uuid, text, timestamptz, text) is
 $$stores an account's posts and a capture of their counts
-posts: a JSON array of {id, posted_at, url, caption, media_type, hashtags, likes, comments, shares, saves, reach, views, captured_at, extra_data}; the names of Meta's API (permalink, timestamp, like_count, saved, media_product_type) are understood too. id and posted_at are needed. media_type: photo, video, carousel, reel, story, text or link. A count that is missing, null or -1 (hidden) is unknown. hashtags: default those of the caption. top_content shows the newest capture of each post, post_analytics all of them. At most a million posts and 128 MiB.
+posts: a JSON array of {id, posted_at, url, caption, media_type, hashtags, likes, comments, shares, saves, reach, views, captured_at, extra_data}; the names of Meta's API (permalink, timestamp, like_count, saved, media_product_type) are understood too. id and posted_at are needed. media_type: photo, video, carousel, reel, story, text or link. A count that is missing, null or -1 (hidden) is unknown. hashtags: default those of the caption. A post may be in the list more than once, captured at several moments. top_content shows the newest capture of each post, post_analytics all of them. At most a million posts and 128 MiB.
 Returns {account_id, posts, new, recorded (captures), repeated (captures of a post and moment that are there already)}. Needs the role editor.
-Errors: VALIDATION_ERROR (details positions; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected).
+Errors: VALIDATION_ERROR (details positions; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; other counts for the same post and moment).
 Example: select analytics.record_posts('0195c3a0-0000-7000-8000-0000000000c0', '[{"id": "17", "posted_at": "2026-05-03T10:00:00Z", "likes": 40, "comments": 5, "shares": 4, "saves": 1, "reach": 1000}]') ->> 'new' = '1'$$;
 
 -- A distribution in S4's form, largest first. Null when the platform had no answer; refused when it cannot be read.
@@ -712,20 +735,22 @@ declare
 begin
   perform analytics_private.require_user();
   account := analytics_private.account_to_record(record_audience.account_id, record_audience.captured_at, record_audience.source);
-  begin
-    given := record_audience.insights::jsonb;
-  exception when data_exception or program_limit_exceeded then
-    given := null;
-  end;
-  if given is null or jsonb_typeof(given) <> 'object' or octet_length(record_audience.insights) > 1048576 then
+  if octet_length(record_audience.insights) <= 1048576 then
+    begin
+      given := record_audience.insights::jsonb;
+    exception when data_exception or program_limit_exceeded then
+      given := null;
+    end;
+  end if;
+  if given is null or jsonb_typeof(given) <> 'object' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'insights cannot be read as a JSON object', 'give an object of at most 1 MiB with age_ranges, genders, countries, cities, active_hours, active_days',
       '{"field": "insights"}');
   elsif record_audience.audience is null or record_audience.audience not in ('followers', 'engaged', 'reached') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such audience', 'followers, engaged or reached', '{"field": "audience"}');
-  elsif record_audience.base < 0 then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'base is negative', 'give the number of people of the audience, or null', '{"field": "base"}');
-  elsif record_audience.snapshot_date > record_audience.captured_at + interval '1 day' then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'snapshot_date is after captured_at', null, '{"field": "snapshot_date"}');
+  elsif record_audience.base not between 0 and 1000000000000000 then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'base is not valid', 'give the number of people of the audience, or null', '{"field": "base"}');
+  elsif record_audience.snapshot_date not between '2000-01-01' and record_audience.captured_at + interval '1 day' then
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'snapshot_date is not valid', 'a day since 2000 that is not after captured_at', '{"field": "snapshot_date"}');
   end if;
   unknown := array(select k from jsonb_object_keys(given) k where k not in ('age_ranges', 'genders', 'countries', 'cities', 'active_hours', 'active_days') order by k);
   if unknown <> '{}' then
@@ -820,6 +845,15 @@ declare
 begin
   select r.* into known from analytics.metric_registry r where r.platform = known_metric.platform and r.scope = known_metric.scope and r.metric = known_metric.metric;
   if not found then
+    -- What other platforms have is unknown here, and no mistake.
+    select r.* into known from analytics.metric_registry r where r.scope = known_metric.scope and r.metric = known_metric.metric order by r.platform limit 1;
+    if found then
+      known.platform := known_metric.platform;
+      known.kind := 'none';
+      known.is_summable := false;
+      known.description := format('not offered by %s', known_metric.platform);
+      return known;
+    end if;
     perform analytics_private.raise_error('VALIDATION_ERROR', format('%s has no metric %s', known_metric.platform, coalesce(known_metric.metric, 'without a name')),
       'analytics.metric_registry lists them', '{"field": "metric"}');
   end if;
@@ -851,12 +885,9 @@ declare
   last constant timestamptz := coalesce(metrics.until, now());
   first constant timestamptz := coalesce(metrics.since, last - interval '30 days');
   known constant timestamptz := coalesce(metrics.as_known_at, 'infinity');
-  name text;
+  kinds analytics.metric_registry[] := array(select analytics_private.known_metric(account.platform, n) from (select distinct unnest(metrics.metrics)) as u (n));
 begin
   perform analytics_private.check_period(first, last);
-  foreach name in array coalesce(metrics.metrics, '{}') loop
-    perform analytics_private.known_metric(account.platform, name);
-  end loop;
   return query
     select c.metric::text, c.measured_at, c.value, c.captured_at, c.captures, r.unit::text,
       case when c.value is null then coalesce(c.reason, 'asked for and not answered') end
@@ -871,8 +902,8 @@ begin
     order by c.metric, c.measured_at;
   return query
     select r.metric::text, null::timestamptz, null::bigint, null::timestamptz, 0::bigint, r.unit::text, analytics_private.unknown_reason(r, first, last)
-    from analytics.metric_registry r
-    where r.platform = account.platform and r.scope = 'account' and r.metric = any (metrics.metrics) and not exists (
+    from unnest(kinds) r
+    where not exists (
       select from analytics.metrics_snapshots m
       where m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = r.metric and m.measured_at >= first and m.measured_at < last and m.captured_at <= known)
     order by r.metric;
@@ -894,6 +925,37 @@ begin
 end
 $$;
 
+-- The whole days of a zone within a period; none is no array.
+create or replace function analytics_private.whole_days(since timestamptz, until timestamptz, zone text, out starts timestamptz[], out ends timestamptz[])
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  line constant record := analytics_private.days_of(whole_days.since, whole_days.until, whole_days.zone);
+begin
+  select array_agg(d.starts_at order by d.starts_at), array_agg(d.ends_at order by d.starts_at) into whole_days.starts, whole_days.ends
+  from unnest(line.starts, line.ends) as d (starts_at, ends_at) where d.starts_at >= whole_days.since and d.ends_at <= whole_days.until;
+end
+$$;
+
+-- Where a flow's days begin and end. A flow belongs to a date of its platform, told by the moment that the day begins there: midnight
+-- UTC, or of California, or of the account. So a date has what begins from 13 hours before its midnight UTC to 11 hours after it: every
+-- zone from UTC-10 to UTC+13 is right, whatever zone a report is in.
+create or replace function analytics_private.flow_days(days timestamptz[], zone text, out starts timestamptz[], out ends timestamptz[])
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  select array_agg(f.began order by f.o), array_agg(f.began + interval '24 hours' order by f.o) into flow_days.starts, flow_days.ends
+  from (select (d at time zone flow_days.zone)::date::timestamp at time zone 'UTC' - interval '13 hours', o from unnest(flow_days.days) with ordinality as u (d, o)) f (began, o);
+end
+$$;
+
+-- The start of the period before, of the same length by the clock on the wall.
+create or replace function analytics_private.start_before(since timestamptz, until timestamptz, zone text) returns timestamptz
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  return ((start_before.since at time zone start_before.zone)
+    - ((start_before.until at time zone start_before.zone) - (start_before.since at time zone start_before.zone))) at time zone start_before.zone;
+end
+$$;
+
 -- The last known value of each step of a time line, and for a step without one why. One probe of the key a step.
 create or replace function analytics_private.step_values(
   account analytics.social_accounts, metric text, starts timestamptz[], ends timestamptz[], known timestamptz
@@ -902,12 +964,20 @@ language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   return query
-    select s.place, m.value, m.measured_at, m.captured_at, case when m.value is null then coalesce(m.reason, 'asked for and not answered') end
-    from unnest(step_values.starts, step_values.ends) with ordinality as s (starts_at, ends_at, place) cross join lateral (
-      select c.value, c.measured_at, c.captured_at, c.reason::text as reason from analytics.metrics_snapshots c
-      where c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.metric = step_values.metric
-        and c.measured_at >= s.starts_at and c.measured_at < s.ends_at and c.captured_at <= step_values.known
-      order by c.measured_at desc, c.captured_at desc limit 1) m;
+    select s.place, m.value, coalesce(m.measured_at, u.measured_at), coalesce(m.captured_at, u.captured_at), case when m.value is null then coalesce(u.reason, 'asked for and not answered') end
+    from unnest(step_values.starts, step_values.ends) with ordinality as s (starts_at, ends_at, place)
+      left join lateral (
+        select c.value, c.measured_at, c.captured_at from analytics.metrics_snapshots c
+        where c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.metric = step_values.metric
+          and c.measured_at >= s.starts_at and c.measured_at < s.ends_at and c.captured_at <= step_values.known and c.value is not null
+        order by c.measured_at desc, c.captured_at desc limit 1) m on true
+      -- Asked for in vain, and nothing else.
+      left join lateral (
+        select c.measured_at, c.captured_at, c.reason::text as reason from analytics.metrics_snapshots c
+        where m.value is null and c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.metric = step_values.metric
+          and c.measured_at >= s.starts_at and c.measured_at < s.ends_at and c.captured_at <= step_values.known
+        order by c.measured_at desc, c.captured_at desc limit 1) u on true
+    where m.value is not null or u.measured_at is not null;
 end
 $$;
 
@@ -927,6 +997,8 @@ declare
   step constant interval := case metric_series.bucket when 'hour' then interval '1 hour' else interval '1 day' end;
   starts timestamptz[];
   ends timestamptz[];
+  line_starts timestamptz[];
+  line_ends timestamptz[];
 begin
   perform analytics_private.check_period(first, last);
   if metric_series.bucket is null or metric_series.bucket not in ('hour', 'day', 'week', 'month') then
@@ -939,18 +1011,28 @@ begin
   if metric_series.bucket = 'hour' then
     select array_agg(h order by h), array_agg(h + interval '1 hour' order by h) into starts, ends
     from generate_series(date_trunc('hour', first, zone), last - interval '1 microsecond', interval '1 hour') as h;
+    line_starts := starts;
+    line_ends := ends;
   else
-    select d.starts, d.ends into starts, ends from analytics_private.days_of(date_trunc(metric_series.bucket, first, zone), last, zone) d;
+    -- Whole buckets, so that the last week is not four days that look like a week.
+    select d.starts, d.ends into starts, ends from analytics_private.days_of(date_trunc(metric_series.bucket, first, zone),
+      (date_trunc(metric_series.bucket, (last - interval '1 microsecond') at time zone zone) + ('1 ' || metric_series.bucket)::interval) at time zone zone, zone) d;
+    if kind.kind = 'flow' then
+      select f.starts, f.ends into line_starts, line_ends from analytics_private.flow_days(starts, zone) f;
+    else
+      line_starts := starts;
+      line_ends := ends;
+    end if;
   end if;
   return query
     with steps as (
       select s.starts_at, date_trunc(metric_series.bucket, s.starts_at, zone) as bucket_at, v.value, v.measured_at, v.captured_at, v.reason
       from unnest(starts) with ordinality as s (starts_at, place)
-        left join analytics_private.step_values(account, metric_series.metric, starts, ends, known) v on v.place = s.place
+        left join analytics_private.step_values(account, metric_series.metric, line_starts, line_ends, known) v on v.place = s.place
     ), buckets as (
       -- A level is that of the bucket's end. Days of a flow are added up when all are known and nobody counts twice.
       select s.bucket_at, count(*) as steps, count(s.value) as steps_known, max(s.captured_at) as captured_at, max(s.reason) as reason,
-        case when count(*) = 1 then max(s.value)
+        case when metric_series.bucket in ('hour', 'day') then max(s.value)
           when kind.kind = 'level' then (array_agg(s.value order by s.starts_at desc) filter (where s.value is not null))[1]
           when kind.is_summable and count(s.value) = count(*) then sum(s.value)::bigint end as value,
         max(s.measured_at) filter (where s.value is not null) as measured_at
@@ -961,7 +1043,7 @@ begin
     select f.bucket_at, coalesce(f.value, p.value), case when f.value is not null then f.measured_at else p.measured_at end, case when f.value is not null then f.captured_at else p.captured_at end,
       f.value is null and p.value is not null,
       case when f.value is null and p.value is null then case
-        when f.steps > 1 and f.steps_known > 0 and not kind.is_summable then 'people of several days cannot be added up'
+        when metric_series.bucket in ('week', 'month') and f.steps_known > 0 and not kind.is_summable then 'people of several days cannot be added up'
         when f.steps > 1 and f.steps_known > 0 then format('%s of %s days are known', f.steps_known, f.steps)
         else coalesce(f.reason, analytics_private.unknown_reason(kind, f.bucket_at, f.bucket_at + step)) end end
     from filled f left join filled p on metric_series.fill = 'previous' and f.value is null and p.stretch = f.stretch and p.value is not null
@@ -971,6 +1053,7 @@ $$;
 comment on function analytics.metric_series(uuid, text, timestamptz, timestamptz, text, text, timestamptz, text) is
 $$a metric of an account as a time line of equal steps; a step without a capture is a gap
 bucket: hour, day, week (from Monday) or month, of the time zone given. A level (followers) is the last known one of the bucket; a flow (views) of a day is its last capture, of a week or month the sum of its days, if all are known and it may be added up: reach never is. as_known_at: as in metrics(). fill: none, or previous: gaps repeat the value before and are marked. At most 10 000 hours or days.
+Buckets are whole: the first and the last may reach beyond the period, and a week of which days are still to come is not known yet. The days of a flow are the platform's dates, whatever the zone.
 Returns one row a bucket, from the one of since to the one of until: bucket_start, value (null: a gap), measured_at and captured_at of the last capture in it, is_filled, and the reason of a gap.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select count(*) = 31 from analytics.metric_series('0195c3a0-0000-7000-8000-0000000000c0', 'followers', '2026-05-01', '2026-06-01')$$;
@@ -989,16 +1072,17 @@ begin
 end
 $$;
 
--- Sum of a flow's days in a period, and how many of them are known.
+-- Sum of a flow's whole days in a period, and how many of them are known.
 create or replace function analytics_private.flow_sum(
   account analytics.social_accounts, metric text, since timestamptz, until timestamptz, zone text, known timestamptz,
   out total bigint, out days bigint, out days_known bigint, out captured_at timestamptz
 ) language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  line constant record := analytics_private.days_of(flow_sum.since, flow_sum.until, flow_sum.zone);
+  whole constant record := analytics_private.whole_days(flow_sum.since, flow_sum.until, flow_sum.zone);
+  line constant record := analytics_private.flow_days(whole.starts, flow_sum.zone);
 begin
-  select sum(v.value)::bigint, cardinality(line.starts), count(v.value), max(v.captured_at)
+  select sum(v.value)::bigint, coalesce(cardinality(whole.starts), 0), count(v.value), max(v.captured_at)
   into flow_sum.total, flow_sum.days, flow_sum.days_known, flow_sum.captured_at
   from analytics_private.step_values(account, flow_sum.metric, line.starts, line.ends, flow_sum.known) v;
 end
@@ -1016,8 +1100,8 @@ declare
   account constant analytics.social_accounts := analytics_private.audience_account(growth.account_id);
   kind constant analytics.metric_registry := analytics_private.known_metric(account.platform, growth.metric);
   zone constant text := analytics_private.check_timezone(growth.timezone);
-  last constant timestamptz := coalesce(growth.until, now());
-  first constant timestamptz := coalesce(growth.since, last - interval '30 days');
+  last constant timestamptz := coalesce(growth.until, date_trunc('day', now(), zone));
+  first constant timestamptz := coalesce(growth.since, (last at time zone zone - interval '30 days') at time zone zone);
   known constant timestamptz := coalesce(growth.as_known_at, 'infinity');
   line record;
   started record;
@@ -1034,7 +1118,7 @@ begin
   elsif last - first > interval '10000 days' then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the period is too long', 'at most 10 000 days', '{"field": "since"}');
   end if;
-  previous_start := first - (last - first);
+  previous_start := analytics_private.start_before(first, last, zone);
   started := analytics_private.level_at(account, growth.metric, first, known);
   before := analytics_private.level_at(account, growth.metric, previous_start, known);
   line := analytics_private.days_of(first, last, zone);
@@ -1077,13 +1161,12 @@ begin
     change := net - previous_net;
   end if;
   if growth.metric = 'followers' then
-    flow := analytics_private.flow_sum(account, 'follows', first, last, zone, known);
-    if flow.days_known = flow.days then
-      gained := flow.total;
-    end if;
-    flow := analytics_private.flow_sum(account, 'unfollows', first, last, zone, known);
-    if flow.days_known = flow.days then
-      lost := flow.total;
+    -- By days, so only of a period of whole days.
+    if date_trunc('day', first, zone) = first and date_trunc('day', last, zone) = last then
+      flow := analytics_private.flow_sum(account, 'follows', first, last, zone, known);
+      gained := case when flow.days_known = flow.days then flow.total end;
+      flow := analytics_private.flow_sum(account, 'unfollows', first, last, zone, known);
+      lost := case when flow.days_known = flow.days then flow.total end;
     end if;
     if gained is null or lost is null then
       -- From lists: those after a complete one at the start, up to a complete one at the end.
@@ -1092,9 +1175,9 @@ begin
       into lists
       from (
         select (select max(l.captured_at) from analytics.follower_snapshots l where l.workspace_id = account.workspace_id and l.social_account_id = account.id and l.relation = 'followers' and l.in_chain
-            and l.is_complete and l.captured_at > first - interval '36 hours' and l.captured_at <= first) as first,
+            and l.is_complete and l.captured_at > first - interval '36 hours' and l.captured_at <= least(first, known)) as first,
           (select max(l.captured_at) from analytics.follower_snapshots l where l.workspace_id = account.workspace_id and l.social_account_id = account.id and l.relation = 'followers' and l.in_chain
-            and l.is_complete and l.captured_at > last - interval '36 hours' and l.captured_at <= last) as last) e
+            and l.is_complete and l.captured_at > last - interval '36 hours' and l.captured_at <= least(last, known)) as last) e
         join analytics.follower_snapshots s on s.workspace_id = account.workspace_id and s.social_account_id = account.id and s.relation = 'followers' and s.in_chain
           and s.captured_at >= e.first and s.captured_at <= e.last
       where e.first < e.last;
@@ -1114,8 +1197,8 @@ end
 $$;
 comment on function analytics.growth(uuid, timestamptz, timestamptz, text, text, timestamptz) is
 $$how a level of an account (followers, following, posts) changed over a period
-since, until: default the last 30 days. timezone: whose days are counted. as_known_at: as in metrics().
-Returns one row: start_value (the last capture up to 36 hours before since, else the first after it) and end_value (the last before until) with the moments they held; net = end - start; net_rate in percent of the start; gained and lost (from the platform's daily follows and unfollows when every day is known, else from complete follower lists at both ends; else null) with gross_rate and churn_rate in percent of the start; weekly_rate: percent a week, compound; previous_net: the net of the equal period before, change = net - previous_net; days, days_with_captures; reason: in words what is missing. Nothing is carried over gaps, nothing unknown is 0.
+since, until: default the last 30 whole days of the zone. as_known_at: as in metrics().
+Returns one row: start_value (the last capture up to 36 hours before since, else the first after it) and end_value (the last before until) with the moments they held; net = end - start; net_rate in percent of the start; gained and lost (from the platform's daily follows and unfollows when the period is of whole days and every one is known, else from complete follower lists at both ends; else null) with gross_rate and churn_rate in percent of the start; weekly_rate: percent a week, compound; previous_net: the net of the equal period before, change = net - previous_net; days, days_with_captures; reason: in words what is missing. Nothing is carried over gaps, nothing unknown is 0.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select net is null from analytics.growth('0195c3a0-0000-7000-8000-0000000000c0', '2020-01-01', '2020-02-01')$$;
 
@@ -1128,8 +1211,11 @@ create or replace function analytics.metric_totals(
 declare
   account constant analytics.social_accounts := analytics_private.audience_account(metric_totals.account_id);
   zone constant text := analytics_private.check_timezone(metric_totals.timezone);
-  last constant timestamptz := coalesce(metric_totals.until, now());
-  first constant timestamptz := coalesce(metric_totals.since, last - interval '30 days');
+  last constant timestamptz := coalesce(metric_totals.until, date_trunc('day', now(), zone));
+  first constant timestamptz := coalesce(metric_totals.since, (last at time zone zone - interval '30 days') at time zone zone);
+  whole constant record := analytics_private.whole_days(first, last, zone);
+  first_day constant timestamptz := whole.starts[1];
+  last_day constant timestamptz := whole.ends[cardinality(whole.ends)];
   known constant timestamptz := coalesce(metric_totals.as_known_at, 'infinity');
   kind analytics.metric_registry;
   name text;
@@ -1147,7 +1233,6 @@ begin
       perform analytics_private.raise_error('VALIDATION_ERROR', format('%s is a level, which is not added up', name), 'growth() is about levels', '{"field": "metrics"}');
     end if;
     this := analytics_private.flow_sum(account, name, first, last, zone, known);
-    before := analytics_private.flow_sum(account, name, first - (last - first), first, zone, known);
     metric := name;
     unit := kind.unit;
     days := this.days;
@@ -1155,9 +1240,14 @@ begin
     last_captured_at := this.captured_at;
     value := case when kind.is_summable and this.days_known = this.days then this.total end;
     mean_per_day := this.total / nullif(this.days_known, 0)::double precision;
-    previous_value := case when kind.is_summable and before.days_known = before.days then before.total end;
+    previous_value := null;
+    if first_day is not null then
+      before := analytics_private.flow_sum(account, name, analytics_private.start_before(first_day, last_day, zone), first_day, zone, known);
+      previous_value := case when kind.is_summable and before.days_known = before.days then before.total end;
+    end if;
     change_rate := (value - previous_value) * 100.0::double precision / nullif(previous_value, 0);
     reason := case when value is null then case
+      when days = 0 then 'the period has no whole day'
       when days_known = 0 then analytics_private.unknown_reason(kind, first, last)
       when not kind.is_summable then 'people of several days cannot be added up'
       else format('%s of %s days are known', days_known, days) end end;
@@ -1167,8 +1257,8 @@ end
 $$;
 comment on function analytics.metric_totals(uuid, timestamptz, timestamptz, text[], text, timestamptz) is
 $$what is counted by day (views, likes, link clicks), added up over a period
-since, until: default the last 30 days, by days of the time zone. metrics: default all flows of the platform. as_known_at: as in metrics().
-Returns a row a metric: value (the sum, if every day is known and it may be added up; people reached never may), mean_per_day over the known days, days, days_known, previous_value of the equal period before, change_rate in percent of it, unit, last_captured_at, and the reason when value is null.
+since, until: the whole days of the zone within them; default the last 30. metrics: default all flows of the platform. as_known_at: as in metrics().
+Returns a row a metric: value (the sum, if every day is known and it may be added up; people reached never may), mean_per_day over the known days, days, days_known, previous_value of the equal period before, change_rate in percent of it (as many days before these), unit, last_captured_at, and the reason when value is null.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select reason is not null from analytics.metric_totals('0195c3a0-0000-7000-8000-0000000000c0', '2026-05-01', '2026-05-08', '{reach}')$$;
 
@@ -1180,22 +1270,26 @@ language plpgsql stable rows 5 set search_path = pg_catalog, pg_temp as $$
 declare
   account constant analytics.social_accounts := analytics_private.audience_account(anomalies.account_id);
   kind constant analytics.metric_registry := analytics_private.known_metric(account.platform, anomalies.metric);
-  last constant timestamptz := coalesce(anomalies.until, now());
+  zone constant text := analytics_private.check_timezone(anomalies.timezone);
+  -- A day that is not over is not judged.
+  last constant timestamptz := least(anomalies.until, date_trunc('day', now(), zone));
   first constant timestamptz := coalesce(anomalies.since, last - interval '30 days');
   judged record;
 begin
-  perform analytics_private.check_period(first, last);
+  perform analytics_private.check_period(first, coalesce(anomalies.until, now()));
   if anomalies.threshold is null or anomalies.threshold not between 1 and 1000 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'the threshold is not valid', 'from 1 to 1000 robust standard deviations; 3.5 is usual', '{"field": "threshold"}');
+  elsif first >= last then
+    return;
   end if;
   for judged in
     with days as (
       select s.bucket_start, s.value, row_number() over (order by s.bucket_start) as place,
         -- Of a level the change is judged, where both days are known.
         case when kind.kind = 'level' then s.value - lag(s.value) over (order by s.bucket_start) else s.value end as step
-      from analytics.metric_series(anomalies.account_id, anomalies.metric, first - interval '57 days', last, 'day', anomalies.timezone) s
+      from analytics.metric_series(anomalies.account_id, anomalies.metric, least(first, last) - interval '57 days', last, 'day', zone) s
     ), line as (
-      select array_agg(d.step::double precision order by d.place) as steps, coalesce(min(d.place) filter (where d.bucket_start >= first), 1)::integer as first_place,
+      select array_agg(d.step::double precision order by d.place) as steps, coalesce(min(d.place) filter (where d.bucket_start >= first and d.bucket_start < last), count(*) + 1)::integer as first_place,
         count(d.step) as known from days d
     )
     select d.bucket_start, d.value, d.step, j.expected, j.score, j.known, l.known as all_known, count(*) over () as judged_days
@@ -1212,7 +1306,7 @@ begin
       score := judged.score;
       reason := format('%s %s: %s on %s, where the %s known days before it let expect %s; %s', anomalies.metric,
         case when judged.score > 0 then 'stood out above' else 'stood out below' end,
-        case when kind.kind = 'level' then case when judged.step > 0 then '+' else '' end || judged.step || ' in a day' else judged.step::text end, to_char(judged.bucket_start at time zone anomalies.timezone, 'YYYY-MM-DD'),
+        case when kind.kind = 'level' then case when judged.step > 0 then '+' else '' end || judged.step || ' in a day' else judged.step::text end, to_char(judged.bucket_start at time zone zone, 'YYYY-MM-DD'),
         judged.known, round(judged.expected::numeric, 1),
         case when judged.score in ('Infinity', '-Infinity') then 'it had never been anything else' else format('%s robust standard deviations away', round(abs(judged.score)::numeric, 1)) end);
       return next;
@@ -1222,7 +1316,7 @@ end
 $$;
 comment on function analytics.anomalies(uuid, text, timestamptz, timestamptz, double precision, text) is
 $$days on which a metric of an account stood out from the days before it
-metric: a flow is judged by its value, a level (followers) by its change from the day before. A day is judged by the eight weeks before it, never by what came later: distance from the median of its weekday (of all days while a weekday has fewer than four), in robust standard deviations (modified z-score of Iglewicz and Hoaglin: 0.6745 * distance / MAD). threshold: from how many on a day is told; default 3.5. Gaps are neither judged nor filled.
+metric: a flow is judged by its value, a level (followers) by its change from the day before. A day is judged by the eight weeks before it, never by what came later: distance from the median of its weekday (of all days while a weekday has fewer than four), in robust standard deviations (modified z-score of Iglewicz and Hoaglin: 0.6745 * distance / MAD). threshold: from how many on a day is told; default 3.5. Gaps are neither judged nor filled, and a day that is not over neither.
 Returns a row a day: bucket_start, value, expected (median; of a level the expected change), score (positive above; infinite where nothing had ever varied), and the reason in words. When no day can be judged (14 known days before it are needed), one row with only the reason.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select reason like 'too little is known%' from analytics.anomalies('0195c3a0-0000-7000-8000-0000000000c0', 'followers', '2020-01-01', '2020-02-01')$$;
@@ -1297,18 +1391,22 @@ end
 $$;
 
 create or replace function analytics.explain(
-  number text, account_id uuid default null, since timestamptz default null, until timestamptz default null, metric text default 'followers', username text default null, timezone text default 'UTC'
+  number text, account_id uuid default null, since timestamptz default null, until timestamptz default null, metric text default null, username text default null, timezone text default 'UTC'
 ) returns jsonb language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   known analytics.number_formulas;
   account analytics.social_accounts;
   profile uuid;
-  last constant timestamptz := coalesce(explain.until, now());
-  first constant timestamptz := coalesce(explain.since, last - interval '30 days');
+  zone constant text := analytics_private.check_timezone(explain.timezone);
+  last constant timestamptz := coalesce(explain.until, date_trunc('day', now(), zone));
+  first constant timestamptz := coalesce(explain.since, (last at time zone zone - interval '30 days') at time zone zone);
   field constant text := split_part(explain.number, '.', 2);
+  name constant text := coalesce(explain.metric, case when explain.number like 'metric_totals.%' then 'views' else 'followers' end);
   computed jsonb;
-  names text[] := array[explain.metric];
+  names text[] := array[name];
   evidence_from timestamptz := first;
+  evidence_until timestamptz := last;
+  whole record;
 begin
   perform analytics_private.require_user();
   perform analytics_private.check_period(first, last);
@@ -1323,27 +1421,40 @@ begin
   end if;
   case split_part(explain.number, '.', 1)
     when 'growth' then
-      select to_jsonb(g) into computed from analytics.growth(explain.account_id, first, last, explain.metric, explain.timezone) g;
+      select to_jsonb(g) into computed from analytics.growth(explain.account_id, first, last, name, zone) g;
       names := names || case when field in ('gained', 'gross_rate', 'lost', 'churn_rate') then array['follows', 'unfollows'] else '{}' end;
-      evidence_from := case when field in ('previous_net', 'change') then first - (last - first) else first end - interval '36 hours';
+      evidence_from := case when field in ('previous_net', 'change') then analytics_private.start_before(first, last, zone) else first end - interval '36 hours';
     when 'metric_totals' then
-      select to_jsonb(t) into computed from analytics.metric_totals(explain.account_id, first, last, array[explain.metric], explain.timezone) t;
-      evidence_from := case when field = 'change_rate' then first - (last - first) else first end;
+      select to_jsonb(t) into computed from analytics.metric_totals(explain.account_id, first, last, array[name], zone) t;
+      whole := analytics_private.whole_days(case when field in ('previous_value', 'change_rate') then analytics_private.start_before(first, last, zone) else first end, last, zone);
+      whole := analytics_private.flow_days(whole.starts, zone);
+      evidence_from := coalesce(whole.starts[1], first);
+      evidence_until := coalesce(whole.ends[cardinality(whole.ends)], last);
+    when 'metric_series' then
+      -- A flow's day may begin before it does in the zone.
+      evidence_from := first - interval '1 day';
     when 'anomalies' then
-      evidence_from := first - interval '57 days';
+      evidence_from := first - interval '58 days';
+    when 'posting_cadence' then
+      select to_jsonb(c) into computed from analytics.posting_cadence(explain.account_id, first, last, zone) c;
+    when 'followers_at' then
+      select to_jsonb(f) - 'followers' into computed from analytics.followers_at(explain.account_id, last) f;
     when 'creator_metadata' then
       select to_jsonb(m) - 'id' - 'profile_id' into computed from analytics.creator_metadata m where m.profile_id = profile;
+      -- Derived from what there is, not from a period.
+      evidence_from := '-infinity';
+      evidence_until := 'infinity';
     else null;
   end case;
   return jsonb_build_object('number', known.number, 'unit', known.unit, 'formula', known.formula, 'denominator', known.denominator, 'source', known.source, 'note', known.note,
     'since', first, 'until', last, 'value', computed -> field, 'reason', coalesce(computed -> 'reasons' -> field, computed -> 'reason'), 'inputs', computed - field - 'reason' - 'reasons',
     'rows', (select coalesce(jsonb_object_agg(t.name, e.found) filter (where e.found is not null), '{}') from unnest(known.tables) as t (name)
-      cross join lateral (select analytics_private.evidence(t.name, account, profile, names, evidence_from, last) as found) e));
+      cross join lateral (select analytics_private.evidence(t.name, account, profile, names, evidence_from, evidence_until) as found) e));
 end
 $$;
 comment on function analytics.explain(text, uuid, timestamptz, timestamptz, text, text, text) is
 $$where a number comes from: its formula, denominator, source, and the stored rows with their capture times
-number: as in number_formulas, the function and the field: growth.net_rate. account_id, or username of an unlocked profile for numbers of creators; neither for what aggregates say. since, until: the period the number was asked for; default the last 30 days. metric: which one, where the function has a metric.
+number: as in number_formulas, the function and the field: growth.net_rate. account_id, or username of an unlocked profile for numbers of creators; neither for what aggregates say. since, until: the period the number was asked for; default the last 30 whole days of the zone. metric: which one, where the function has a metric; default followers, of totals views.
 Returns {number, unit, formula, denominator, source, note, since, until, value (where the function has one answer), reason, inputs, rows: {table: {rows, first_captured_at, last_captured_at, shown (the newest hundred)}}}. number_formulas lists every number.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces, profile not unlocked).
 Example: select analytics.explain('growth.net_rate', '0195c3a0-0000-7000-8000-0000000000c0') ->> 'denominator' = 'start_value'$$;

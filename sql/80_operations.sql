@@ -171,7 +171,8 @@ begin
     where o.expires_at < now() - analytics_private.setting_interval('access_retention') order by o.expires_at limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('windows', n);
-  report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000), 'shared_pages', analytics_private.purge_shared_pages(10000)) || analytics_private.purge_followers(50000);
+  report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000), 'shared_pages', analytics_private.purge_shared_pages(10000)) || analytics_private.purge_followers(50000)
+    || analytics_private.purge_connections(10000);
   -- Names that were asked for, could not be fetched and interest nobody.
   delete from analytics.profiles p where p.id in (
     select o.id from analytics.profiles o

@@ -180,6 +180,7 @@ grant execute on function
 to authenticated, service_role, anon;
 grant execute on function
   analytics_private.evidence(text, analytics.social_accounts, uuid, text[], timestamptz, timestamptz), analytics_private.days_of(timestamptz, timestamptz, text),
+  analytics_private.whole_days(timestamptz, timestamptz, text), analytics_private.flow_days(timestamptz[], text), analytics_private.start_before(timestamptz, timestamptz, text),
   analytics_private.check_timezone(text), analytics_private.known_metric(text, text, text), analytics_private.unknown_reason(analytics.metric_registry, timestamptz, timestamptz),
   analytics_private.step_values(analytics.social_accounts, text, timestamptz[], timestamptz[], timestamptz),
   analytics_private.level_at(analytics.social_accounts, text, timestamptz, timestamptz),
@@ -229,3 +230,28 @@ grant execute on function
   analytics_private.dashboard_page(analytics.social_accounts, analytics_private.picture_period),
   analytics_private.history_document(jsonb, jsonb, text), analytics_private.shares_panel(text, jsonb)
 to authenticated, service_role, @installer@;
+
+-- Connecting accounts. The tables of tokens and states are for nobody.
+grant select on analytics.connections, analytics.notices, analytics.social_connections to authenticated, service_role, @installer@;
+grant execute on function
+  analytics.connect_account(text, text, uuid, text), analytics.connection_status(uuid), analytics.choose_accounts(uuid, text[]),
+  analytics.disconnect_account(uuid), analytics.make_primary(uuid), analytics.dismiss_notice(uuid),
+  analytics_private.connect_account(text, text, uuid, text), analytics_private.connection_status(uuid), analytics_private.choose_accounts(uuid, text[]),
+  analytics_private.disconnect_account(uuid), analytics_private.make_primary(uuid), analytics_private.dismiss_notice(uuid)
+to authenticated, service_role, anon;
+grant execute on function analytics_private.access_facts() to authenticated, service_role, @installer@;
+grant execute on function
+  analytics_private.sidecar_note_refusals(text, text, bigint), analytics_private.sidecar_find_connection(uuid),
+  analytics_private.sidecar_begin_connection(uuid, bytea, bytea, bytea, text, text[]), analytics_private.sidecar_use_state(bytea, bytea, text),
+  analytics_private.sidecar_fail_connection(uuid, text, text, text), analytics_private.sidecar_place_found(uuid, text[], text[], text[]),
+  analytics_private.sidecar_store_found(uuid, json, text[]), analytics_private.sidecar_access(uuid),
+  analytics_private.sidecar_take_refreshes(text, text, integer, integer), analytics_private.sidecar_begin_refresh(uuid, uuid),
+  analytics_private.sidecar_release_refresh(uuid, uuid),
+  analytics_private.sidecar_store_refreshed(uuid, bigint, text, text, text, text[], timestamptz, timestamptz, timestamptz, timestamptz),
+  analytics_private.sidecar_fail_refresh(uuid, uuid, bigint, text, text, double precision),
+  analytics_private.sidecar_take_revocations(text, integer, integer), analytics_private.sidecar_finish_revocation(uuid, uuid, text, double precision),
+  analytics_private.sidecar_sealed_after(text, uuid, uuid, integer),
+  analytics_private.sidecar_store_rotated(text, uuid[], uuid[], text[], text[], text[], text[], text[], text[])
+to analytics_sidecar;
+grant execute on function analytics_private.allow_redirect(text), analytics_private.forbid_redirect(text), analytics_private.list_redirects()
+to service_role, @installer@;

@@ -49,7 +49,7 @@ fn read_captures(
 }
 
 /// From when to when captures reach, and the first ones that cannot be: measured or captured after `latest`, measured after they
-/// were captured or before the platforms, at no time; below zero. The columns are of one length.
+/// were captured or before the platforms, at no time; below zero or beyond what is counted. The columns are of one length.
 #[pg_extern(immutable, parallel_safe, strict, schema = "analytics_private")]
 #[allow(clippy::type_complexity)]
 fn check_captures(
@@ -65,7 +65,7 @@ fn check_captures(
         name!(first_captured_at, Option<TimestampWithTimeZone>),
         name!(last_captured_at, Option<TimestampWithTimeZone>),
         name!(bad_time, Option<i32>),
-        name!(negative, Option<i32>),
+        name!(impossible, Option<i32>),
     ),
 > {
     let position = |index: usize| i32::try_from(index + 1).unwrap_or(i32::MAX);
@@ -87,10 +87,13 @@ fn check_captures(
             }
         }
     }
-    let negative = metric_values.iter().position(|value| value.is_some_and(|value| value < 0)).map(position);
+    let impossible = metric_values
+        .iter()
+        .position(|value| value.is_some_and(|value| !metrics::COUNTS.contains(&value)))
+        .map(position);
     let [first_measured, last_measured] = measured.ends();
     let [first_captured, last_captured] = captured.ends();
-    TableIterator::once((first_measured, last_measured, first_captured, last_captured, bad_time, negative))
+    TableIterator::once((first_measured, last_measured, first_captured, last_captured, bad_time, impossible))
 }
 
 /// The first and the last of some moments, in microseconds of the Unix era.

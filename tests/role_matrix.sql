@@ -72,6 +72,18 @@ begin
     perform pg_temp.act('', 'none');
   end loop;
   perform analytics_private.sidecar_store_document(s.id, 'audience_insights.json', now(), '{}') from analytics.social_accounts s;
+  -- In each workspace an attempt that waits for a choice, one at the provider, an access, one being given back, and something to be told.
+  insert into analytics_private.allowed_redirects (uri) values ('https://app.example.com/');
+  insert into analytics.connections (workspace_id, user_id, platform, provider, purpose, redirect_to, status, expires_at)
+  select s.workspace_id, s.created_by, 'x', 'x', 'insights', 'https://app.example.com/', 'choosing', now() + interval '1 hour' from analytics.social_accounts s;
+  insert into analytics_private.oauth_states (workspace_id, connection_id, ticket_digest, expires_at) select c.workspace_id, c.id, sha256(c.id::text::bytea), c.expires_at from analytics.connections c;
+  insert into analytics_private.connection_finds (workspace_id, connection_id, platform, platform_user_id, account_id, consent_key, access_token, token_type, issued_at)
+  select c.workspace_id, c.id, 'x', '1', c.id, '1', 'gAAAAA', 'bearer', now() from analytics.connections c;
+  insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, issued_at, first_consent_at)
+  select s.workspace_id, s.id, 'x', 'insights', s.id::text, 'gAAAAA', 'bearer', now(), now() from analytics.social_accounts s;
+  insert into analytics_private.oauth_revocations (workspace_id, social_account_id, provider, consent_key, access_token, token_type, issued_at)
+  select s.workspace_id, s.id, 'x', '1', 'gAAAAA', 'bearer', now() from analytics.social_accounts s;
+  perform analytics_private.tell_member(s, 'expiring', 'the access ends soon', null) from analytics.social_accounts s;
   perform analytics_private.map_db_login(session_user::text, pg_temp.person('owner'));
   perform analytics_private.enqueue_job('instagram_profile', 'unlocked', '{"username": "unlocked"}');
 end

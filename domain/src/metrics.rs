@@ -13,6 +13,8 @@ use crate::username::shown;
 
 /// Longest text of a list, in bytes.
 pub const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+/// What a value may be: no platform counts further, and sums of many fit 64 bits.
+pub const COUNTS: std::ops::RangeInclusive<i64> = 0..=1_000_000_000_000_000;
 /// Most captures, or posts, in one list.
 pub const MAX_ENTRIES: usize = 1_000_000;
 const MAX_ID: usize = 255;
@@ -281,6 +283,9 @@ fn hashtag(tag: &str) -> Result<String, Problem> {
 fn count(field: &'static str, number: Option<Number<'_>>) -> Result<Option<i64>, Problem> {
     let Some(number) = number else { return Ok(None) };
     let whole = number.whole().ok_or(Problem::Field(field, "give a whole number, or null for unknown"))?;
+    if whole > *COUNTS.end() {
+        return Err(Problem::Field(field, "give at most 10^15"));
+    }
     Ok(Some(whole).filter(|count| *count >= 0))
 }
 
@@ -381,6 +386,7 @@ mod tests {
             r#""media_type": "painting""#,
             r#""hashtags": ["two words"]"#,
             r#""likes": 1.5"#,
+            r#""likes": 1000000000000001"#,
             r#""extra_data": []"#,
             r#""captured_at": "soon""#,
         ] {

@@ -8,14 +8,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
 use crate::audit::Signer;
-use crate::import::Command;
+use crate::connect::callback_platform;
+use crate::connect::rotate::Rotation;
+use crate::import::Import;
+use crate::oauth::{App, Endpoints, Provider};
+use crate::secrets::Keyring;
 
 /// Takes jobs from analytics_ext's database, calls the remotes, gives the answers back.
 ///
@@ -23,7 +27,10 @@ use crate::import::Command;
 /// DATABASE_URL; DECODO_USERNAME and DECODO_PASSWORD (or the older names SMARTPROXY_USERNAME and SMARTPROXY_PASSWORD);
 /// STRIPE_WEBHOOK_SECRETS, one or more signing secrets of webhook endpoints (whsec_…) separated by commas, without which
 /// no webhook is served; AUDIT_SIGNING_KEY, the seed of an Ed25519 key, 32 bytes as hex or base64, without which no
-/// checkpoint of the audit trail is signed.
+/// checkpoint of the audit trail is signed; TOKEN_KEYS, one or more Fernet keys separated by commas, of which the first one
+/// seals tokens, and for each provider of GOOGLE, FACEBOOK, INSTAGRAM, TIKTOK, LINKEDIN and X that accounts are connected
+/// at, GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET and so on (FACEBOOK_LOGIN_CONFIG where Login for Business is used),
+/// without any of which no account is connected.
 #[derive(Debug, Parser)]
 #[command(name = "analytics-sidecar", version)]
 pub struct Arguments {
@@ -74,6 +81,19 @@ pub struct Arguments {
     #[arg(long, env = "SIDECAR_WEBHOOK_LISTEN", default_value = "127.0.0.1:9189")]
     pub webhook_listen: String,
 
+    /// Address of /oauth/start and /oauth/callback. Browsers come here by https: a proxy stands before it.
+    #[arg(long, env = "SIDECAR_OAUTH_LISTEN", default_value = "127.0.0.1:9190")]
+    pub oauth_listen: String,
+
+    /// Where browsers reach these pages, as in the database's setting oauth_public_url; the redirect URIs registered with
+    /// the providers are this and /oauth/callback/instagram, /facebook, /tiktok, /linkedin, /x and /youtube.
+    #[arg(long, env = "OAUTH_PUBLIC_URL")]
+    pub oauth_public_url: Option<String>,
+
+    /// Another server that plays all providers, each below its name, such as the stand-in; plain http only for loopback.
+    #[arg(long, env = "OAUTH_BASE_URL")]
+    pub oauth_base_url: Option<String>,
+
     /// File that signed audit checkpoints are added to, one JSON object a line. Keep it, or copies of it, away from the
     /// database's machine.
     #[arg(long, env = "AUDIT_CHECKPOINT_FILE")]
@@ -86,6 +106,15 @@ pub struct Arguments {
     /// What is logged: a level or a tracing filter, such as "info,analytics_sidecar=debug".
     #[arg(long, env = "SIDECAR_LOG", default_value = "info")]
     pub log: String,
+}
+
+/// What this program does when it is not a service.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read data from files into the database, and end.
+    #[command(subcommand)]
+    Import(Import),
+    RotateTokens(Rotation),
 }
 
 /// The checked configuration.
@@ -103,6 +132,8 @@ pub struct Config {
     pub webhook: Option<WebhookConfig>,
     /// None: no checkpoint is signed.
     pub audit: Option<AuditConfig>,
+    /// None: no account is connected, and no token kept alive.
+    pub connect: Option<ConnectConfig>,
     pub worker: String,
     pub log: String,
 }
@@ -117,6 +148,14 @@ pub struct WebhookConfig {
 pub struct AuditConfig {
     pub signer: Arc<Signer>,
     pub file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectConfig {
+    pub listen: SocketAddr,
+    pub public_url: Url,
+    pub keyring: Arc<Keyring>,
+    pub apps: Vec<(Provider, App, Endpoints)>,
 }
 
 #[derive(Clone, Debug)]
@@ -195,6 +234,14 @@ impl Config {
             .map(|(listen, secrets)| (!secrets.is_empty()).then_some(WebhookConfig { listen, secrets }));
         let file = arguments.audit_checkpoint_file.filter(|name| !name.trim().is_empty()).map(PathBuf::from);
         let audit = audit(environment("AUDIT_SIGNING_KEY"), file, &mut mistakes);
+        let oauth_listen = mistakes.note("SIDECAR_OAUTH_LISTEN", address(&arguments.oauth_listen));
+        let connect = connect(
+            oauth_listen,
+            arguments.oauth_public_url.as_deref(),
+            arguments.oauth_base_url.as_deref(),
+            &environment,
+            &mut mistakes,
+        );
         let log = EnvFilter::try_new(&arguments.log)
             .map(|_| arguments.log.clone())
             .map_err(|_| format!("{:?} is not a log filter, such as info", arguments.log));
@@ -204,7 +251,7 @@ impl Config {
         match (
             (database_url, url, credentials, timeout, max_answer, concurrency),
             (lease, grace, breaker_failures, breaker_cool_down, listen, log, worker),
-            (webhook, audit),
+            (webhook, audit, connect),
         ) {
             (
                 (
@@ -224,7 +271,7 @@ impl Config {
                     Some(log),
                     Some(worker),
                 ),
-                (Some(webhook), Some(audit)),
+                (Some(webhook), Some(audit), Some(connect)),
             ) => Ok(Config {
                 database_url,
                 decodo: DecodoConfig { url, username, password, timeout, max_answer: mib as usize * 1024 * 1024 },
@@ -236,6 +283,7 @@ impl Config {
                 listen,
                 webhook,
                 audit,
+                connect,
                 worker,
                 log,
             }),
@@ -295,6 +343,78 @@ fn audit(seed: Option<String>, file: Option<PathBuf>, mistakes: &mut Mistakes) -
     let signer = Signer::from_text(&seed).ok_or("is not a seed of 32 bytes as hex or base64".to_owned());
     let signer = mistakes.note("AUDIT_SIGNING_KEY", signer)?;
     Some(Some(AuditConfig { signer: Arc::new(signer), file }))
+}
+
+/// Off when nothing of it is set; half of it is a mistake.
+fn connect(
+    listen: Option<SocketAddr>,
+    public_url: Option<&str>,
+    base: Option<&str>,
+    environment: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<ConnectConfig>> {
+    let given = |value: Option<&str>| value.map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned);
+    let keys = environment("TOKEN_KEYS");
+    let apps: Vec<_> = Provider::ALL
+        .into_iter()
+        .filter_map(|provider| {
+            let prefix = provider.name().to_uppercase();
+            let [id, secret] = ["CLIENT_ID", "CLIENT_SECRET"].map(|part| environment(&format!("{prefix}_{part}")));
+            (id.is_some() || secret.is_some()).then_some((provider, prefix, id, secret))
+        })
+        .collect();
+    if keys.is_none() && apps.is_empty() {
+        return listen.map(|_| None);
+    }
+    let keyring = Keyring::from_text(&keys.unwrap_or_default()).map_err(|error| error.to_string());
+    let keyring = mistakes.note("TOKEN_KEYS", keyring);
+    let public_url = given(public_url).ok_or("is not set; give the address that browsers reach /oauth at".to_owned());
+    let public_url = mistakes.note("OAUTH_PUBLIC_URL", public_url.and_then(|url| secure_url(&url)));
+    let base = given(base).map(|url| mistakes.note("OAUTH_BASE_URL", secure_url(&url)));
+    let mut whole = Vec::new();
+    for (provider, prefix, id, secret) in apps {
+        for (part, value) in [("CLIENT_ID", &id), ("CLIENT_SECRET", &secret)] {
+            if value.is_none() {
+                mistakes.add(&format!("{prefix}_{part}"), "is not set, but the other half of the app is");
+            }
+        }
+        let (Some(client_id), Some(client_secret), Some(public_url)) = (id, secret, &public_url) else { continue };
+        let callback = format!(
+            "{}/oauth/callback/{}",
+            public_url.as_str().trim_end_matches('/'),
+            callback_platform(provider).name()
+        );
+        let endpoints = match &base {
+            Some(Some(base)) => Endpoints::at(provider, base).ok(),
+            Some(None) => None,
+            None => Some(Endpoints::of(provider)),
+        };
+        if let (Ok(redirect_uri), Some(endpoints)) = (Url::parse(&callback), endpoints) {
+            let login_config = environment(&format!("{prefix}_LOGIN_CONFIG"));
+            let app = App { client_id, client_secret: client_secret.into(), redirect_uri, login_config };
+            whole.push((provider, app, endpoints));
+        }
+    }
+    Some(Some(ConnectConfig { listen: listen?, public_url: public_url?, keyring: Arc::new(keyring?), apps: whole }))
+}
+
+/// The keys alone, for a command that needs nothing else.
+pub fn keyring(environment: impl Fn(&str) -> Option<String>) -> Result<Keyring, Mistakes> {
+    let mut mistakes = Mistakes(Vec::new());
+    let keyring = Keyring::from_text(&environment("TOKEN_KEYS").unwrap_or_default()).map_err(|error| error.to_string());
+    mistakes.note("TOKEN_KEYS", keyring).ok_or(mistakes)
+}
+
+fn secure_url(value: &str) -> Result<Url, String> {
+    let url = Url::parse(value).map_err(|_| "is not a web address".to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("is an address with a path at most".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err("must begin with https://; http is for loopback only".to_owned()),
+    }
 }
 
 fn decodo_url(value: &str) -> Result<Url, String> {
@@ -453,6 +573,35 @@ mod tests {
     fn a_checkpoint_file_without_a_key_is_a_mistake() {
         let mistakes = check(&["--audit-checkpoint-file=checkpoints.jsonl"], &GOOD).expect_err("no key").to_string();
         assert!(mistakes.contains("AUDIT_SIGNING_KEY: is not set"), "{mistakes}");
+    }
+
+    #[test]
+    fn accounts_are_connected_where_keys_apps_and_an_address_are_set() {
+        let keys = "b8ZqcEk0qtT2vG8l0YH1jY8o6cJvVx8a8v1X1bT0m2U=";
+        let apps = [
+            ("X_CLIENT_ID", "x-id"),
+            ("X_CLIENT_SECRET", "s3cret-x"),
+            ("GOOGLE_CLIENT_ID", "g-id"),
+            ("GOOGLE_CLIENT_SECRET", "s3cret-g"),
+        ];
+        let set = [&GOOD[..], &[("TOKEN_KEYS", keys)], &apps].concat();
+        assert!(check(&[], &GOOD).expect("good").connect.is_none());
+        let config = check(&["--oauth-public-url=https://connect.example.com/a/"], &set).expect("good");
+        let connect = config.connect.as_ref().expect("on");
+        let callbacks: Vec<_> = connect.apps.iter().map(|(_, app, _)| app.redirect_uri.as_str()).collect();
+        let callback = |platform| format!("https://connect.example.com/a/oauth/callback/{platform}");
+        assert_eq!(callbacks, [callback("youtube"), callback("x")]);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("s3cret") && !shown.contains(keys), "{shown}");
+
+        let mistakes = check(&["--oauth-public-url=http://connect.example.com"], &set).expect_err("http").to_string();
+        assert!(mistakes.contains("OAUTH_PUBLIC_URL: must begin with https://"), "{mistakes}");
+        let half = [&GOOD[..], &[("TIKTOK_CLIENT_SECRET", "s3cret-t")]].concat();
+        let mistakes = check(&[], &half).expect_err("half").to_string();
+        for name in ["TOKEN_KEYS", "OAUTH_PUBLIC_URL", "TIKTOK_CLIENT_ID"] {
+            assert!(mistakes.contains(&format!("\n  {name}: is not set")), "{name} in {mistakes}");
+        }
+        assert!(!mistakes.contains("s3cret"), "{mistakes}");
     }
 
     #[test]

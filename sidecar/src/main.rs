@@ -1,17 +1,23 @@
 //! Table of contents: arguments and environment, an import where one is asked for, log, database, remote, HTTP surfaces, work, errands, stop.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use analytics_sidecar::audit::{self, Keepsake};
-use analytics_sidecar::config::{self, Arguments, Config, Mistakes};
+use analytics_sidecar::config::{self, Arguments, Command, Config, ConnectConfig, Mistakes};
+use analytics_sidecar::connect::page::{self, Pages};
+use analytics_sidecar::connect::refresh::{CALL_LIMIT, Keeper};
+use analytics_sidecar::connect::store::Store;
+use analytics_sidecar::connect::{Remote, rotate};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
 use analytics_sidecar::jobs::{POLL, Status, Worker, WorkerSettings};
 use analytics_sidecar::logging;
 use analytics_sidecar::metrics::Metrics;
+use analytics_sidecar::oauth::Client;
 use analytics_sidecar::queue::PgQueue;
 use analytics_sidecar::resilience::{BreakerSettings, Gate};
 use analytics_sidecar::webhook::{self, Webhook};
@@ -32,8 +38,8 @@ async fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     let environment = |name: &str| std::env::var(name).ok();
     if let Some(command) = arguments.command.take() {
-        return match config::database(environment) {
-            Ok(options) => import::run(command, options).await,
+        return match run_command(command, environment).await {
+            Ok(code) => code,
             Err(mistakes) => misconfigured(&mistakes),
         };
     }
@@ -51,6 +57,17 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn run_command(command: Command, environment: impl Fn(&str) -> Option<String>) -> Result<ExitCode, Mistakes> {
+    let options = config::database(&environment)?;
+    Ok(match command {
+        Command::Import(import) => import::run(import, options).await,
+        Command::RotateTokens(rotation) => {
+            let keyring = config::keyring(&environment)?;
+            rotate::run(&rotation, &Store::new(PgQueue::new(options)), &keyring).await
+        }
+    })
+}
+
 fn misconfigured(mistakes: &Mistakes) -> ExitCode {
     eprintln!("analytics-sidecar: {mistakes}");
     ExitCode::from(BAD_CONFIGURATION)
@@ -64,8 +81,12 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let breaker = BreakerSettings { failures: config.breaker_failures, cool_down: config.breaker_cool_down };
     let gate = Arc::new(Gate::new("decodo", breaker, metrics.clone()));
 
+    let remotes = config.connect.as_ref().map(|connect| remotes(connect, breaker, &metrics)).transpose()?;
+    let remotes = remotes.unwrap_or_default();
+    let gates = std::iter::once(gate.clone()).chain(remotes.iter().map(|remote| remote.gate.clone())).collect();
+
     let listener = listen(config.listen).await?;
-    let surface = Surface { metrics: metrics.clone(), status: status.clone(), gates: vec![gate.clone()] };
+    let surface = Surface { metrics: metrics.clone(), status: status.clone(), gates };
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, routes(Arc::new(surface))).into_future());
 
@@ -92,6 +113,33 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         errands.spawn(serving.into_future());
         tracing::info!(%address, "serving webhooks");
     }
+    if let Some(connect) = &config.connect {
+        let store = Store::new(PgQueue::new(config.connect_options()?));
+        for remote in &remotes {
+            let keeper = Keeper {
+                store: store.clone(),
+                keyring: connect.keyring.clone(),
+                metrics: metrics.clone(),
+                worker: config.worker.clone(),
+            };
+            errands.spawn(keeper.keep(remote.clone(), shutdown.clone()));
+        }
+        let listener = listen(connect.listen).await?;
+        let address = listener.local_addr()?;
+        let remotes: HashMap<_, _> = remotes.iter().map(|remote| (remote.provider(), remote.clone())).collect();
+        let public_url = connect.public_url.clone();
+        tracing::info!(%address, public_url = %public_url, providers = remotes.len(), "serving pages of consent");
+        let pages = Arc::new(Pages::new(store, connect.keyring.clone(), remotes, public_url, metrics.clone()));
+        errands.spawn(pages.clone().sum_up(shutdown.clone()));
+        let serving = axum::serve(listener, page::routes(pages.clone()))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        errands.spawn(async move {
+            let served = serving.await;
+            // A browser may have left before its code was exchanged.
+            pages.finish().await;
+            served
+        });
+    }
     errands.spawn(audit::seal(worker.queue().clone(), metrics.clone(), shutdown.clone()));
     match &config.audit {
         Some(signing) => {
@@ -112,13 +160,27 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     worker.clone().run(wake, shutdown).await;
     errands.close();
     if timeout(config.grace, errands.wait()).await.is_err() {
-        tracing::warn!("webhook deliveries or sealing cut short");
+        tracing::warn!("webhook deliveries, refreshes or sealing cut short");
     }
     housekeeping.abort();
     listening.abort();
     worker.queue().close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The providers that we have an app with, each behind a gate of its own.
+fn remotes(
+    connect: &ConnectConfig,
+    breaker: BreakerSettings,
+    metrics: &Arc<Metrics>,
+) -> Result<Vec<Remote>, Box<dyn std::error::Error>> {
+    let remote = |(provider, app, endpoints): &(_, _, _)| {
+        let client = Client::new(*provider, Clone::clone(app), Clone::clone(endpoints), CALL_LIMIT)?;
+        let gate = Gate::new(client.provider().name(), breaker, metrics.clone());
+        Ok(Remote { client: Arc::new(client), gate: Arc::new(gate) })
+    };
+    connect.apps.iter().map(remote).collect()
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, String> {

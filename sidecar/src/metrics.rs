@@ -33,6 +33,8 @@ pub struct Metrics {
     webhooks: Family<Labels<1>, Counter>,
     sealed: Counter,
     checkpoints: Counter,
+    pages: Family<Labels<1>, Counter>,
+    refreshes: Family<Labels<2>, Counter>,
 }
 
 impl Metrics {
@@ -82,6 +84,10 @@ impl Metrics {
         registry.register("audit_sealed", "Audit records sealed into their chains", sealed.clone());
         let checkpoints = Counter::default();
         registry.register("audit_checkpoints", "Audit checkpoints signed", checkpoints.clone());
+        let pages = Family::default();
+        registry.register("consent_pages", "Answers of the pages of consent, by HTTP status", pages.clone());
+        let refreshes = Family::default();
+        registry.register("refreshes", "Refreshes of tokens, by provider and what became of them", refreshes.clone());
         Metrics {
             registry,
             jobs,
@@ -96,6 +102,8 @@ impl Metrics {
             webhooks,
             sealed,
             checkpoints,
+            pages,
+            refreshes,
         }
     }
 
@@ -146,6 +154,14 @@ impl Metrics {
 
     pub fn count_webhook(&self, outcome: &str) {
         self.webhooks.get_or_create(&[("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub fn count_page(&self, status: &str) {
+        self.pages.get_or_create(&[("status", status.to_owned())]).inc();
+    }
+
+    pub fn count_refresh(&self, provider: &str, outcome: &str) {
+        self.refreshes.get_or_create(&[("provider", provider.to_owned()), ("outcome", outcome.to_owned())]).inc();
     }
 
     pub fn count_sealed(&self, records: i64) {

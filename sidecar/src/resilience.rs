@@ -246,12 +246,21 @@ pub struct Call {
 
 impl Call {
     pub fn finish(self, answer: &Answer) {
+        let pause = match answer {
+            Answer::RateLimited { retry_after, .. } => Some(retry_after.unwrap_or_default()),
+            _ => None,
+        };
+        self.settle(is_healthy(answer), pause);
+    }
+
+    /// What the call says about the remote: whether it is at work, and how long it asks to be left alone, if it does.
+    pub fn settle(self, is_healthy: bool, pause: Option<Duration>) {
         let now = Instant::now();
         let mut inner = self.gate.inner();
         let before = inner.state(now);
-        inner.breaker.record(self.generation, is_healthy(answer), now);
-        if let Answer::RateLimited { retry_after, .. } = answer {
-            let until = now + retry_after.unwrap_or_default().max(SHORTEST_PAUSE);
+        inner.breaker.record(self.generation, is_healthy, now);
+        if let Some(pause) = pause {
+            let until = now + pause.max(SHORTEST_PAUSE);
             inner.paused_until = inner.paused_until.max(Some(until));
         }
         let after = inner.state(now);

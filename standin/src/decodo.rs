@@ -1,25 +1,22 @@
 //! Decodo's scraping API: `POST /v2/scrape` at once, `POST /v3/task` and its two reads later.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::Utc;
-use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{Payload, empty_timeline, nobody};
-use crate::faults::{Fault, RetryAfter, Rule};
+use crate::faults::Fault;
+use crate::reply::{TEN_MEGABYTES, cut_in_half, html, json_body, with_retry_after};
 use crate::server::Shared;
 
 const PROFILE: &str = "instagram_graphql_profile";
@@ -28,8 +25,6 @@ const POST: &str = "instagram_graphql_post";
 
 /// Task ids of Decodo have 19 digits: above 2^53 and inside i64.
 const FIRST_TASK_ID: u64 = 7_390_120_000_000_000_001;
-
-const TEN_MEGABYTES: usize = 10 * 1024 * 1024;
 
 /// Tasks of the asynchronous API. A task is done after one look at it.
 pub struct Tasks {
@@ -204,6 +199,7 @@ async fn answer(shared: &Shared, wish: &Wish) -> Response {
             let padding = "x".repeat(TEN_MEGABYTES);
             json_body(StatusCode::OK, envelope(shared, wish, &content(shared, wish), &padding))
         }
+        Fault::ProviderError => json_body(StatusCode::OK, true_answer(shared, wish)),
         Fault::JsonTextContent => {
             let text = Value::from(content(shared, wish).as_ref()).to_string();
             json_body(StatusCode::OK, envelope(shared, wish, &text, ""))
@@ -248,10 +244,6 @@ fn now() -> String {
     Utc::now().format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn json_body(status: StatusCode, body: String) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
-}
-
 fn failed(status: StatusCode, message: &str) -> Response {
     json_body(status, json!({"status": "failed", "message": message}).to_string())
 }
@@ -263,39 +255,4 @@ fn invalid(field: &str, message: &str) -> Response {
         "errors": [{"field": field, "message": message}],
     });
     json_body(StatusCode::UNPROCESSABLE_ENTITY, body.to_string())
-}
-
-fn html(status: StatusCode) -> Response {
-    let body = format!("<html><body><h1>{status}</h1></body></html>");
-    (status, [(CONTENT_TYPE, "text/html")], body).into_response()
-}
-
-fn with_retry_after(mut response: Response, rule: &Rule) -> Response {
-    let value = match &rule.retry_after {
-        Some(RetryAfter::Seconds(seconds)) => Some(HeaderValue::from(*seconds)),
-        Some(RetryAfter::Text(text)) => HeaderValue::from_str(text).ok(),
-        None => None,
-    };
-    if let Some(value) = value {
-        response.headers_mut().insert(RETRY_AFTER, value);
-    }
-    response
-}
-
-/// Declares the whole length, sends half of it and drops the connection.
-fn cut_in_half(body: String) -> Response {
-    let length = body.len();
-    let mut half = body.into_bytes();
-    half.truncate(length / 2);
-    // The pause lets the first half reach the wire before the error ends the connection.
-    let break_off = stream::once(async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        Err(io::Error::from(io::ErrorKind::ConnectionReset))
-    });
-    let parts = stream::iter([Ok(Bytes::from(half))]).chain(break_off);
-    let mut response = Response::new(Body::from_stream(parts));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -48,6 +48,8 @@ pub enum Fault {
     Body10mb,
     /// The true answer with its content as JSON text in a string.
     JsonTextContent,
+    /// The refusal of an OAuth provider that `error` names.
+    ProviderError,
 }
 
 /// One rule. Without `target` or `query` it holds for all of them; without `times` until it is deleted.
@@ -67,6 +69,9 @@ pub struct Rule {
     /// For `slow`; 5000 if not given.
     #[serde(default)]
     pub delay_ms: Option<u64>,
+    /// For `provider_error`
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,7 +83,18 @@ pub enum RetryAfter {
 
 impl Rule {
     pub fn new(fault: Fault) -> Self {
-        Rule { target: None, query: None, fault, times: None, retry_after: None, delay_ms: None }
+        Rule { target: None, query: None, fault, times: None, retry_after: None, delay_ms: None, error: None }
+    }
+
+    /// The refusal of an OAuth provider, by its name there.
+    pub fn refusal(provider: &str, error: &str) -> Self {
+        let (target, error) = (Some(provider.to_owned()), Some(error.to_owned()));
+        Rule { target, error, ..Rule::new(Fault::ProviderError) }
+    }
+
+    /// Holds for one target only.
+    pub fn at(self, target: &str, query: &str) -> Self {
+        Rule { target: Some(target.to_owned()), query: Some(query.to_owned()), ..self }
     }
 
     pub fn times(self, times: u32) -> Self {

@@ -1,12 +1,15 @@
-//! A local stand-in for the remotes that `analytics_sidecar` calls: Decodo's scraping API for now.
+//! A local stand-in for the remotes that `analytics_sidecar` calls: Decodo's scraping API and six OAuth providers.
 //! It serves recorded or sample answers, fails on demand and keeps a log of what it was asked.
 
 mod catalog;
 mod decodo;
 mod faults;
+mod oauth;
+mod reply;
 mod requests;
 mod server;
 
 pub use catalog::{Catalog, CatalogError};
 pub use faults::{Fault, Rule};
+pub use oauth::{Approval, Oauth, Provider, Settings, USERS};
 pub use server::{Credentials, Running, serve, start};

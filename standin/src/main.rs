@@ -9,7 +9,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Local stand-in for Decodo, with faults on demand.
+/// Local stand-in for Decodo and six OAuth providers, with faults on demand.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

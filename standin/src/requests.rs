@@ -41,6 +41,11 @@ impl Requests {
         (counts.unauthorized, lines)
     }
 
+    pub fn of(&self, target: &str, query: &str) -> u64 {
+        let key = (target.to_owned(), query.to_owned());
+        self.counts().by_target_and_query.get(&key).copied().unwrap_or(0)
+    }
+
     pub fn total(&self) -> u64 {
         let counts = self.counts();
         counts.unauthorized + counts.by_target_and_query.values().sum::<u64>()

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::catalog::Catalog;
 use crate::decodo::{self, Tasks};
 use crate::faults::{Faults, Rule};
+use crate::oauth::{self, Oauth};
 use crate::requests::Requests;
 
 /// What callers must send as Basic authentication.
@@ -37,6 +38,7 @@ pub struct Shared {
     pub faults: Faults,
     pub requests: Requests,
     pub tasks: Tasks,
+    pub oauth: Oauth,
 }
 
 /// Serves on `listener` until `stop` is ready.
@@ -80,9 +82,18 @@ impl Running {
         self.shared.faults.clear();
     }
 
-    /// Scrape requests so far, those with wrong credentials included.
+    /// Requests so far, those with wrong credentials included.
     pub fn requests(&self) -> u64 {
         self.shared.requests.total()
+    }
+
+    /// Requests so far of one target and query: of an OAuth provider and a path below it.
+    pub fn requests_of(&self, target: &str, query: &str) -> u64 {
+        self.shared.requests.of(target, query)
+    }
+
+    pub fn oauth(&self) -> &Oauth {
+        &self.shared.oauth
     }
 }
 
@@ -99,6 +110,7 @@ fn share(catalog: Catalog, credentials: Credentials) -> Arc<Shared> {
         faults: Faults::default(),
         requests: Requests::default(),
         tasks: Tasks::default(),
+        oauth: Oauth::default(),
     })
 }
 
@@ -111,6 +123,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/catalog", get(show_catalog))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(list_requests).delete(clear_requests))
+        .merge(oauth::routes(shared.clone()))
         .with_state(shared)
 }
 

@@ -38,6 +38,13 @@ insert into analytics.post_analytics (workspace_id, social_account_id, platform_
 insert into analytics.audience_insights (workspace_id, social_account_id, audience, captured_at, snapshot_date, source) select a.workspace_id, a.id, 'followers', '2026-05-02', '2026-05-01', 'test' from analytics.social_accounts a;
 insert into analytics.shared_pages (workspace_id, id, social_account_id, page, timezone, created_by, expires_at) select a.workspace_id, '0195c3a0-0000-7000-8000-0000000000f3', a.id, 'dashboard', 'UTC', a.created_by, now() + interval '1 day' from analytics.social_accounts a;
 insert into analytics_private.shared_page_tokens select s.workspace_id, s.id, sha256('link') from analytics.shared_pages s;
+select analytics_private.allow_redirect('https://app.example.com/');
+insert into analytics.connections (workspace_id, id, user_id, platform, provider, purpose, redirect_to, status, expires_at) select a.workspace_id, '00000000-0000-4000-8000-0000000000d0', a.created_by, 'instagram', 'instagram', 'insights', 'https://app.example.com/', 'choosing', now() + interval '1 hour' from analytics.social_accounts a;
+insert into analytics_private.oauth_states (workspace_id, connection_id, ticket_digest, expires_at) select c.workspace_id, c.id, sha256('ticket'), c.expires_at from analytics.connections c;
+insert into analytics_private.connection_finds (workspace_id, connection_id, platform, platform_user_id, account_id, consent_key, access_token, token_type, issued_at) select c.workspace_id, c.id, 'instagram', '2', '00000000-0000-4000-8000-0000000000d1', '1', 'gAAAAA', 'bearer', now() from analytics.connections c;
+insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, issued_at, first_consent_at) select a.workspace_id, a.id, 'instagram', 'insights', '1', 'gAAAAA', 'bearer', now(), now() from analytics.social_accounts a;
+insert into analytics_private.oauth_revocations (workspace_id, social_account_id, provider, consent_key, access_token, token_type, issued_at) select a.workspace_id, a.id, 'instagram', '2', 'gAAAAA', 'bearer', now() from analytics.social_accounts a;
+select analytics_private.tell_member(a, 'expiring', 'the access ends soon', null) is not null from analytics.social_accounts a;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
 select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
 select analytics_private.seal_audit() > 0;

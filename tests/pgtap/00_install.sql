@@ -83,6 +83,15 @@ select is_empty($$
     'analytics_private.note_audit_checkpoint(text,text,text)', 'analytics_private.sidecar_find_account(text)',
     'analytics_private.sidecar_begin_import(uuid,timestamptz,text,text,bigint,boolean)', 'analytics_private.sidecar_add_page(uuid,integer,text[],text[],timestamptz[])',
     'analytics_private.sidecar_finish_import(uuid)', 'analytics_private.sidecar_abandon_import(uuid)', 'analytics_private.sidecar_store_document(uuid,text,timestamptz,json)',
+    'analytics_private.sidecar_note_refusals(text,text,bigint)', 'analytics_private.sidecar_find_connection(uuid)',
+    'analytics_private.sidecar_begin_connection(uuid,bytea,bytea,bytea,text,text[])', 'analytics_private.sidecar_use_state(bytea,bytea,text)',
+    'analytics_private.sidecar_fail_connection(uuid,text,text,text)', 'analytics_private.sidecar_place_found(uuid,text[],text[],text[])',
+    'analytics_private.sidecar_store_found(uuid,json,text[])', 'analytics_private.sidecar_access(uuid)', 'analytics_private.sidecar_take_refreshes(text,text,integer,integer)',
+    'analytics_private.sidecar_begin_refresh(uuid,uuid)', 'analytics_private.sidecar_release_refresh(uuid,uuid)',
+    'analytics_private.sidecar_store_refreshed(uuid,bigint,text,text,text,text[],timestamptz,timestamptz,timestamptz,timestamptz)',
+    'analytics_private.sidecar_fail_refresh(uuid,uuid,bigint,text,text,double precision)', 'analytics_private.sidecar_take_revocations(text,integer,integer)',
+    'analytics_private.sidecar_finish_revocation(uuid,uuid,text,double precision)', 'analytics_private.sidecar_sealed_after(text,uuid,uuid,integer)',
+    'analytics_private.sidecar_store_rotated(text,uuid[],uuid[],text[],text[],text[],text[],text[],text[])',
     'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
     'analytics_private.may_read_profile(uuid)', 'analytics_private.check_username(text)', 'analytics_private.request_id()', 'analytics_private.request_ip()',
     'analytics_private.request_user_agent()']::regprocedure[])
@@ -245,6 +254,15 @@ insert into analytics_private.follower_imports (workspace_id, id, social_account
 values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c1', '0195c3a0-0000-7000-8000-0000000000c0', 'followers', 'api', now(), true);
 insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count, members)
 values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000c1', 0, 2, '{1,7}'::analytics.follower_set);
+-- A consent that waits for a choice, and something he was told.
+insert into analytics_private.allowed_redirects (uri) values ('https://app.example.com/connected');
+select analytics_private.set_setting('oauth_public_url', 'https://connect.example.com') \g /dev/null
+insert into analytics.connections (workspace_id, id, user_id, platform, provider, purpose, redirect_to, status, expires_at)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000d0', :'reader', 'instagram', 'instagram', 'insights', 'https://app.example.com/connected', 'choosing', now() + interval '1 hour');
+insert into analytics_private.connection_finds (workspace_id, connection_id, platform, platform_user_id, account_id, consent_key, access_token, token_type, issued_at)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000d0', 'instagram', '17841400000000001', analytics.uuidv7(), '1', 'gAAAAA', 'bearer', now());
+insert into analytics.notices (workspace_id, id, user_id, social_account_id, kind, message)
+values ('0195c3a0-0000-7000-8000-0000000000a0', '0195c3a0-0000-7000-8000-0000000000d1', :'reader', '0195c3a0-0000-7000-8000-0000000000c0', 'expiring', 'the access ends soon');
 
 select pg_temp.act_as(:'reader');
 -- What an example did is undone, so that none depends on those before it.

@@ -185,6 +185,17 @@ insert into analytics.social_accounts (workspace_id, platform, handle, created_b
 insert into analytics_private.follower_imports (workspace_id, social_account_id, relation, source, captured_at) values (:'place', :'account', 'followers', 'api', now()) returning id as import \gset
 insert into analytics_private.follower_import_pages (workspace_id, import_id, page, person_count) values (:'place', :'import', 0, 0);
 insert into analytics.shared_pages (workspace_id, social_account_id, page, timezone, created_by, expires_at) values (:'place', :'account', 'dashboard', 'UTC', :'owner', now() + interval '1 day') returning id as link \gset
+insert into analytics_private.allowed_redirects (uri) values ('https://app.example.com/');
+select analytics_private.set_setting('oauth_public_url', 'https://connect.example.com');
+insert into analytics.connections (workspace_id, user_id, platform, provider, purpose, redirect_to, status, expires_at)
+values (:'place', :'owner', 'x', 'x', 'insights', 'https://app.example.com/', 'choosing', now() + interval '1 hour') returning id as connection \gset
+-- A choice belongs to whoever began: here that is the caller.
+create function pg_temp.choose(connection uuid) returns jsonb language plpgsql security definer as $$
+begin
+  update analytics.connections c set user_id = analytics_private.user_id() where c.id = connection and analytics_private.user_id() is not null;
+  return analytics.choose_accounts(connection, '{1}');
+end
+$$;
 -- One call for each action; the caller's role is all that differs.
 create temp table calls (action text primary key, call text);
 insert into calls values
@@ -205,6 +216,9 @@ insert into calls values
   ('delete_post', format('analytics.delete_post(%L)', :'draft')),
   ('read_accounts', format('(select 1 / count(*) from analytics.social_accounts a where a.workspace_id = %L)', :'place')),
   ('add_account', format('analytics.add_account(%L, ''tiktok'', ''place'')', :'place')), ('remove_account', format('analytics.remove_account(%L)', :'account')),
+  ('connect_account', format('analytics.connect_account(''x'', ''https://app.example.com/'', %L)', :'place')), ('choose_accounts', format('pg_temp.choose(%L)', :'connection')),
+  ('read_connections', format('(select 1 / count(*) from analytics.connections c where c.workspace_id = %L)', :'place')),
+  ('disconnect_account', format('analytics.disconnect_account(%L)', :'account')), ('make_primary', format('analytics.make_primary(%L)', :'account')),
   ('record_followers', format('analytics.record_followers(%L, ''[]'')', :'account')), ('begin_follower_import', format('analytics.begin_follower_import(%L)', :'account')),
   ('record_metrics', format('analytics.record_metrics(%L, ''[]'')', :'account')), ('record_posts', format('analytics.record_posts(%L, ''[]'')', :'account')), ('record_audience', format('analytics.record_audience(%L, ''{}'')', :'account')),
   ('add_follower_page', format('analytics.add_follower_page(%L, 0, ''[]'')', :'import')), ('finish_follower_import', format('analytics.finish_follower_import(%L)', :'import')),

@@ -21,7 +21,7 @@ select analytics.add_account(platform => 'Instagram', handle => '@NatGeo', displ
 select :'account'::jsonb ->> 'id' as id \gset
 select is(:'account'::jsonb - '{id,created_at,updated_at,connected_at}'::text[], jsonb_build_object('workspace_id', :'studio', 'platform', 'instagram', 'platform_user_id', null,
   'handle', 'natgeo', 'display_name', 'National Geographic', 'account_label', 'Ours', 'account_type', 'brand', 'is_primary', true, 'profile_picture_url', null,
-  'metadata', '{"page_id": "1"}'::jsonb, 'status', 'needs_review', 'created_by', :'admin', 'disconnected_at', null, 'reconnected', false), 'an admin adds an account of his workspace');
+  'metadata', '{"page_id": "1"}'::jsonb, 'status', 'needs_review', 'status_reason', null, 'status_remedy', null, 'created_by', :'admin', 'disconnected_at', null, 'reconnected', false), 'an admin adds an account of his workspace');
 select is(analytics.quotas(:'studio') #> '{connected_accounts,used}', '1', 'it takes a place of the plan');
 select is(analytics.add_account(:'studio', 'twitter', 'NatGeo', '17') ->> 'platform', 'x', 'twitter is x');
 select is(pg_temp.error_of($$select analytics.add_account(platform => 'tiktok', handle => 'natgeo')$$) #>> '{detail}' is not null

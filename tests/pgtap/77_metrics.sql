@@ -44,6 +44,7 @@ from (values
   ($$select analytics.record_metrics(pg_temp.account(1), '[{"metric": "views", "measured_at": "2026-03-01", "captured_at": "2026-02-01", "value": 1}]')$$, 'PT400 1'),
   ($$select analytics.record_metrics(pg_temp.account(1), '[{"metric": "views", "measured_at": "2199-03-01", "captured_at": "2199-03-01", "value": 1}]')$$, 'PT400 1'),
   ($$select analytics.record_metrics(pg_temp.account(1), '[{"metric": "views", "measured_at": "2026-03-01", "value": -1}]')$$, 'PT400 1'),
+  ($$select analytics.record_metrics(pg_temp.account(1), '[{"metric": "views", "measured_at": "2026-03-01", "value": 1000000000000001}]')$$, 'PT400 1'),
   ($$select analytics.record_metrics(pg_temp.account(1), '{"metric": "views"}')$$, 'PT400 '),
   ($$select analytics.record_metrics(pg_temp.account(1))$$, 'PT400 '),
   ($$select analytics.record_metrics(pg_temp.account(1), '[]', metrics => '{}')$$, 'PT400 '),
@@ -96,6 +97,8 @@ select results_eq($$select metric, value, reason from analytics.metrics(pg_temp.
     ('impressions', null, 'withdrawn by the platform on 2025-04-21; use views'), ('likes', null, 'not captured in this period')$$,
   'what has no value says why, and breaks nothing else');
 select is((select reason from analytics.metrics(pg_temp.account(2), '2026-03-01', '2026-03-02', metrics => '{reach}')), 'not offered by the API for accounts', 'a platform that never had a metric says so');
+select results_eq($$select metric, value, reason from analytics.metrics(pg_temp.account(2), '2026-03-01', '2026-03-02', metrics => '{views,followers}')$$,
+  $$values ('followers', null::bigint, 'not captured in this period'), ('views', null, 'not offered by tiktok')$$, 'what only others have is unknown, and no mistake');
 select is((select reason from analytics.metrics(pg_temp.account(1), '2025-01-01', '2025-02-01', metrics => '{views}')), 'offered by the platform since 2025-04-21', 'and one that had it later too');
 select is((select reason from analytics.metrics(pg_temp.account(1), '2025-01-01', '2025-02-01', metrics => '{impressions}')), 'not captured in this period; withdrawn by the platform on 2025-04-21, use views', 'before it was withdrawn it could have been captured');
 select is(pg_temp.state_of(t.s), t.expected, t.s) from (values
@@ -122,7 +125,9 @@ select results_eq($$select bucket_start::date, value, reason from analytics.metr
 select results_eq($$select value, reason from analytics.metric_series(pg_temp.account(1), 'reach', '2026-03-02', '2026-03-05', 'week')$$,
   $$values (null::bigint, 'people of several days cannot be added up')$$, 'reach is never added up');
 select results_eq($$select bucket_start::date, value from analytics.metric_series(pg_temp.account(1), 'followers', '2026-03-02', '2026-03-05', 'month')$$,
-  $$values ('2026-03-01'::date, 1010::bigint)$$, 'a level of a month is its last');
+  $$values ('2026-03-01'::date, 1040::bigint)$$, 'a level of a month is its last, the whole month''s');
+select results_eq($$select bucket_start::date, value, reason from analytics.metric_series(pg_temp.account(1), 'reach', '2026-03-02', '2026-03-10', 'week')$$,
+  $$values ('2026-03-02'::date, null::bigint, 'people of several days cannot be added up'), ('2026-03-09', null, 'not captured in this period')$$, 'a week of one day is no day');
 -- The clock goes forward on 2026-03-29 in Berlin and back on 2026-10-25.
 select results_eq($$select bucket_start from analytics.metric_series(pg_temp.account(1), 'followers', '2026-03-28 23:00Z', '2026-03-30 22:00Z', 'day', 'Europe/Berlin')$$,
   $$values ('2026-03-28 23:00Z'::timestamptz), ('2026-03-29 22:00Z')$$, 'a day of 23 hours');
@@ -150,15 +155,17 @@ select results_eq($$select start_value, net, reason like '%not captured in this 
 select pg_temp.act_as(:'editor');
 select pg_temp.days('follows', '2026-03-02', array[20, 20, 5, 5, 40]), pg_temp.days('unfollows', '2026-03-02', array[10, 10, 5, 5, 0]) \g /dev/null
 select pg_temp.act_as(:'analyst');
-select results_eq($$select gained, lost, round(gross_rate::numeric, 4), round(churn_rate::numeric, 4) from analytics.growth(pg_temp.account(1), '2026-03-02 12:00Z', '2026-03-07')$$,
+select results_eq($$select gained, lost, round(gross_rate::numeric, 4), round(churn_rate::numeric, 4) from analytics.growth(pg_temp.account(1), '2026-03-02', '2026-03-07')$$,
   $$values (90::bigint, 30::bigint, 9.0::numeric(10,4), 3.0::numeric(10,4))$$, 'gross and churn from the days'' follows and unfollows');
-select is((select gained from analytics.growth(pg_temp.account(1), '2026-03-02 12:00Z', '2026-03-08')), null, 'unless one of them is missing');
+select is((select gained from analytics.growth(pg_temp.account(1), '2026-03-02', '2026-03-08')), null, 'unless one of them is missing');
+select is((select gained from analytics.growth(pg_temp.account(1), '2026-03-02 12:00Z', '2026-03-07')), null, 'or the period is not of whole days');
 -- From complete lists.
 select pg_temp.act_as(:'editor');
 select analytics.record_followers(pg_temp.account(4), p, '2026-03-01'::timestamptz + d * interval '1 day', is_complete => c) from (values ('["a","b","c"]', 0, true), ('["a","b","d","e"]', 3, true), ('["a","e"]', 7, true)) l (p, d, c) \g /dev/null
 select pg_temp.put('followers', '2026-03-01', 3, null, 4), pg_temp.put('followers', '2026-03-08', 2, null, 4) \g /dev/null
 select pg_temp.act_as(:'analyst');
 select results_eq($$select gained, lost, net from analytics.growth(pg_temp.account(4), '2026-03-01', '2026-03-08 00:00:01Z')$$, $$values (2::bigint, 3::bigint, -1::bigint)$$, 'gained and lost from complete lists at both ends');
+select is((select gained from analytics.growth(pg_temp.account(4), '2026-03-01', '2026-03-08 00:00:01Z', as_known_at => '2026-03-07')), null, 'of lists that were known');
 select is(pg_temp.state_of($$select * from analytics.growth(pg_temp.account(1), metric => 'views')$$), 'PT400', 'what is counted by day does not grow');
 
 -- Totals ---------------------------------------------------------------------------------------------------------------
@@ -170,6 +177,24 @@ select results_eq($$select value, mean_per_day, reason from analytics.metric_tot
   $$values (null::bigint, 6::double precision, 'people of several days cannot be added up')$$, 'reach has a mean a day and no sum');
 select results_eq($$select value, days_known, reason from analytics.metric_totals(pg_temp.account(1), '2026-03-06', '2026-03-11', '{views}')$$, $$values (null::bigint, 4, '4 of 5 days are known')$$, 'a day that is missing is not zero');
 select is(pg_temp.state_of($$select * from analytics.metric_totals(pg_temp.account(1), metrics => '{followers}')$$), 'PT400', 'a level is not added up');
+select pg_temp.act_as(:'editor');
+select pg_temp.days('saves', '2025-08-01', array_fill(100::bigint, array[100])) \g /dev/null
+select pg_temp.act_as(:'analyst');
+select results_eq($$select value, days, previous_value, change_rate from analytics.metric_totals(pg_temp.account(1), '2025-09-30 22:00Z', '2025-10-31 23:00Z', '{saves}', 'Europe/Berlin')$$,
+  $$values (3100::bigint, 31, 3100::bigint, 0::double precision)$$, 'the period before has as many days, also over a change of the clock');
+select results_eq($$select value, days, previous_value from analytics.metric_totals(pg_temp.account(1), '2025-09-10 12:00Z', '2025-09-15 12:00Z', '{saves}')$$, $$values (400::bigint, 4, 400::bigint)$$, 'only whole days count, each in one period');
+select results_eq($$select days, value, reason from analytics.metric_totals(pg_temp.account(1), '2025-09-10 12:00Z', '2025-09-10 18:00Z', '{saves}')$$, $$values (0, null::bigint, 'the period has no whole day')$$, 'or there is none');
+-- The third of May of a platform is the third of May wherever it is read.
+select pg_temp.act_as(:'editor');
+select pg_temp.put('link_clicks', '2026-05-03', 7), pg_temp.put('link_clicks', '2026-05-04 08:00Z', 8), pg_temp.put('link_clicks', '2026-05-04 22:00Z', 9) \g /dev/null
+select pg_temp.act_as(:'analyst');
+select results_eq(format($$select to_char(bucket_start at time zone %1$L, 'MM-DD'), value from analytics.metric_series(pg_temp.account(1), 'link_clicks', timestamp '2026-05-03' at time zone %1$L, timestamp '2026-05-06' at time zone %1$L, timezone => %1$L)$$, z),
+  $$values ('05-03', 7::bigint), ('05-04', 8), ('05-05', 9)$$, 'days of a platform in ' || z) from unnest('{UTC,America/New_York,Europe/Berlin,Pacific/Auckland,Pacific/Honolulu,Asia/Tokyo}'::text[]) z;
+-- Asked for in vain later on the day: the level is the one that was known.
+select pg_temp.act_as(:'editor');
+select pg_temp.put('posts', '2026-05-01 06:00Z', 10), pg_temp.put('posts', '2026-05-01 12:00Z', null), pg_temp.put('posts', '2026-05-02 12:00Z', null) \g /dev/null
+select pg_temp.act_as(:'analyst');
+select results_eq($$select value, reason from analytics.metric_series(pg_temp.account(1), 'posts', '2026-05-01', '2026-05-03')$$, $$values (10::bigint, null), (null, 'asked for and not answered')$$, 'a failure hides no level');
 
 -- Anomalies ------------------------------------------------------------------------------------------------------------
 
@@ -181,6 +206,7 @@ select results_eq($$select bucket_start::date, value, score > 20, reason like 's
 select results_eq($$select bucket_start, reason from analytics.anomalies(pg_temp.account(1), 'shares', '2026-01-05', '2026-01-10')$$,
   $$values (null::timestamptz, 'too little is known to judge: 9 days of the eight weeks before and the period, at least 14 before a day are needed')$$, 'too little is said to be too little');
 select is_empty($$select from analytics.anomalies(pg_temp.account(1), 'shares', '2026-02-20', '2026-03-01')$$, 'no row when nothing stands out');
+select is_empty($$select from analytics.anomalies(pg_temp.account(1), 'shares', '2026-02-10 06:00Z', '2026-02-10 18:00Z') where bucket_start is not null$$, 'days outside of the period are not judged');
 select is(pg_temp.state_of(format($$select * from analytics.anomalies(pg_temp.account(1), threshold => %s)$$, t)), 'PT400', 'refused threshold ' || t) from unnest('{0,NaN,null,-1,infinity}'::text[]) t
   where pg_temp.act_as(:'analyst') is not null and t not in ('NaN', 'infinity');
 select is(pg_temp.state_of(format($$select * from analytics.anomalies(pg_temp.account(1), threshold => '%s')$$, t)), 'PT400', 'refused threshold ' || t) from unnest('{NaN,infinity}'::text[]) t;
@@ -189,8 +215,8 @@ select is(pg_temp.state_of(format($$select * from analytics.anomalies(pg_temp.ac
 
 select pg_temp.act_as(:'editor');
 select is(analytics.record_posts(pg_temp.account(1), '[{"id": "p1", "posted_at": "2026-03-03T18:00:00Z", "caption": "By the #Sea with @bob", "media_type": "IMAGE", "likes": 400, "comments": 50, "shares": 40, "saves": 10, "reach": 10000, "url": "https://example.org/p1"},
-  {"id": 2, "posted_at": "2026-03-09T00:00:00Z", "likes": -1, "comments": 5}, {"id": 2, "posted_at": "2026-03-09T00:00:00Z", "likes": -1, "comments": 6}]', '2026-03-10') - 'account_id',
-  '{"new": 2, "posts": 2, "recorded": 2, "repeated": 0}', 'posts are stored, each once');
+  {"id": 2, "posted_at": "2026-03-09T00:00:00Z", "likes": -1, "comments": 6}, {"id": 2, "posted_at": "2026-03-09T00:00:00Z", "likes": -1, "comments": 6}]', '2026-03-10') - 'account_id',
+  '{"new": 2, "posts": 2, "recorded": 2, "repeated": 1}', 'posts are stored, each capture once');
 select results_eq($$select platform_post_id::text, media_type::text, hashtags, mentions, likes_count, comments_count, followers_count, engagement_rate, engagement_rate_by_followers, engagement_rate_by_views from analytics.top_content order by 1$$,
   $$values ('2', null, '{}'::text[], '{}'::text[], null::bigint, 6::bigint, null::bigint, null::double precision, null::double precision, null::double precision),
     ('p1', 'photo', '{sea}', '{bob}', 400, 50, 1010, 5, 450 * 100.0 / 1010, null)$$, 'with the rates that are known, by the followers of the day');
@@ -200,6 +226,12 @@ select is(analytics.record_posts(pg_temp.account(1), '[{"id": "p1", "posted_at":
 select is(analytics.record_posts(pg_temp.account(1), '[{"id": "p1", "posted_at": "2026-03-03T18:00:00Z", "likes": 450, "comments": 50, "shares": 40, "saves": 10, "reach": 11000}]', '2026-03-10 12:00Z') ->> 'repeated', '1', 'and comes again');
 select results_eq($$select likes_count, engagement_rate, caption, captured_at, extra_data from analytics.top_content where platform_post_id = 'p1'$$,
   $$values (500::bigint, 5::double precision, 'By the #Sea with @bob', '2026-03-11'::timestamptz, '{"plays": 3}'::jsonb)$$, 'the newest capture is shown, what describes the post stays');
+select is(pg_temp.state_of($$select analytics.record_posts(pg_temp.account(1), '[{"id": "p1", "posted_at": "2026-03-03T18:00:00Z", "likes": 451, "comments": 50, "shares": 40, "saves": 10, "reach": 11000}]', '2026-03-10 12:00Z')$$), 'PT409',
+  'other counts for the same moment are a conflict');
+select is(analytics.record_posts(pg_temp.account(1), '[{"id": "h", "posted_at": "2026-03-01", "captured_at": "2026-03-05", "likes": 30}, {"id": "h", "posted_at": "2026-03-01", "captured_at": "2026-03-02", "likes": 10}]') - 'account_id',
+  '{"new": 1, "posts": 1, "recorded": 2, "repeated": 0}', 'a list may have the history of a post');
+select results_eq($$select t.likes_count, array(select p.likes_count from analytics.post_analytics p where p.platform_post_id = 'h' order by p.captured_at) from analytics.top_content t where t.platform_post_id = 'h'$$,
+  $$values (30::bigint, '{10,30}'::bigint[])$$, 'of which the newest is shown, wherever it stands');
 select results_eq($$select likes_count from analytics.post_analytics where platform_post_id = 'p1' order by captured_at$$, $$values (400::bigint), (450), (500)$$, 'and all are kept');
 select is(pg_temp.state_of(format('select analytics.record_posts(pg_temp.account(1), %L)', t)), 'PT400', 'refused: ' || t) from unnest(array['{}', '[1]', '[{"id": "x"}]', '[{"id": "x", "posted_at": "2199-01-01"}]',
   '[{"id": "", "posted_at": "2026-01-01"}]', '[{"id": "x", "posted_at": "2026-01-01", "url": "javascript:alert(1)"}]', '[{"id": "x", "posted_at": "2026-01-01", "likes": "many"}]',
@@ -245,7 +277,7 @@ select results_eq($$select e ->> 'formula', e -> 'value', e -> 'inputs' ->> 'sta
   from analytics.explain('growth.net_rate', pg_temp.account(1), '2026-05-01', '2026-05-15 00:00:01Z', 'following') e$$,
   $$values ('(end_value - start_value) / start_value * 100', '300'::jsonb, '500', '2', '2026-05-15T01:00:00+00:00')$$, 'a number with its formula, inputs and rows');
 select is(analytics.explain('top_content.engagement_rate', pg_temp.account(1), '2026-03-01', '2026-04-01') #>> '{rows,top_content,shown,1,reach}', '12000', 'a rate of posts with the posts');
-select is_empty($$select number from analytics.number_formulas f where pg_temp.state_of(format('select analytics.explain(%L, pg_temp.account(1), metric => %L)', f.number, case when f.number like 'metric_totals%' then 'views' else 'followers' end)) <> 'fine' and not f.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}'$$, 'every number of accounts can be explained');
+select is_empty($$select number from analytics.number_formulas f where pg_temp.state_of(format('select analytics.explain(%L, pg_temp.account(1))', f.number)) <> 'fine' and not f.tables && '{profile_posts,profile_history,comment_sentiment,related_profiles,mentions}'$$, 'every number of accounts can be explained');
 select is(pg_temp.state_of(t.s), t.expected, t.s) from (values ($$select analytics.explain('growth.magic', pg_temp.account(1))$$, 'PT400'), ($$select analytics.explain(null, pg_temp.account(1))$$, 'PT400'),
   ($$select analytics.explain('growth.net', pg_temp.account(3))$$, 'PT404'), ($$select analytics.explain('growth.net')$$, 'PT404')) t (s, expected);
 select is(analytics.explain('engagement_stats.ratio_of_sums') ->> 'denominator', 'reach, followers or views of the posts with a rate', 'of an aggregate the formula');
@@ -256,6 +288,15 @@ select is_empty($$
     -- Which row it is, not how much.
     and a.name not in ('place', 'weekday', 'hour')
     and not exists (select from analytics.number_formulas f where f.number = p.proname || '.' || a.name)$$, 'every number that a function returns has a formula');
+
+-- Partitions -----------------------------------------------------------------------------------------------------------
+
+select pg_temp.act_as(:'editor');
+select pg_temp.put('following', '2004-05-01', 1), pg_temp.put('following', date_trunc('month', now()) - interval '20 months', 2) \g /dev/null
+select pg_temp.act_as_superuser();
+select analytics_private.ensure_partitions() \g /dev/null
+select results_eq($$select m.tableoid = 'analytics_private.metrics_snapshots_default'::regclass from analytics.metrics_snapshots m where m.metric = 'following' and m.value < 5 order by m.measured_at$$,
+  $$values (true), (false)$$, 'nobody makes partitions of long ago for everybody');
 
 -- Going with the account -----------------------------------------------------------------------------------------------
 

@@ -21,14 +21,6 @@ use database::{Account, Claim, Database, Outcome, Page};
 use progress::Progress;
 use summary::{ListSummary, Summary, number};
 
-/// What this program does when it is not a service.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Read data from files into the database, and end.
-    #[command(subcommand)]
-    Import(Import),
-}
-
 #[derive(Debug, Subcommand)]
 pub enum Import {
     InstagramExport(InstagramExport),
@@ -105,7 +97,7 @@ impl Failure {
 }
 
 /// Runs an import from beginning to end and tells how it went.
-pub async fn run(Command::Import(Import::InstagramExport(arguments)): Command, options: PgConnectOptions) -> ExitCode {
+pub async fn run(Import::InstagramExport(arguments): Import, options: PgConnectOptions) -> ExitCode {
     match import(arguments, options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
