@@ -28,9 +28,10 @@ use crate::secrets::Keyring;
 /// STRIPE_WEBHOOK_SECRETS, one or more signing secrets of webhook endpoints (whsec_…) separated by commas, without which
 /// no webhook is served; AUDIT_SIGNING_KEY, the seed of an Ed25519 key, 32 bytes as hex or base64, without which no
 /// checkpoint of the audit trail is signed; TOKEN_KEYS, one or more Fernet keys separated by commas, of which the first one
-/// seals tokens, and for each provider of GOOGLE, FACEBOOK, INSTAGRAM, TIKTOK, LINKEDIN and X that accounts are connected
-/// at, GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET and so on (FACEBOOK_LOGIN_CONFIG where Login for Business is used),
-/// without any of which no account is connected.
+/// seals tokens, and for each provider that accounts are connected at the app's id and secret, without any of which no
+/// account is connected: GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, FACEBOOK_CLIENT_ID, FACEBOOK_CLIENT_SECRET (and
+/// FACEBOOK_LOGIN_CONFIG where Login for Business is used), INSTAGRAM_CLIENT_ID, INSTAGRAM_CLIENT_SECRET, TIKTOK_CLIENT_ID,
+/// TIKTOK_CLIENT_SECRET, LINKEDIN_CLIENT_ID, LINKEDIN_CLIENT_SECRET, X_CLIENT_ID, X_CLIENT_SECRET.
 #[derive(Debug, Parser)]
 #[command(name = "analytics-sidecar", version)]
 pub struct Arguments {
