@@ -559,7 +559,7 @@ async fn the_authorisation_address_is_as_each_provider_wants_it() {
         };
         assert_eq!(fields.get("code_challenge").map(String::as_str), challenge);
         assert_eq!(fields.get("code_challenge_method").map(String::as_str), challenge.map(|_| "S256"));
-        assert_eq!(fields.get("access_type").is_some(), provider == Provider::Google);
+        assert_eq!(fields.contains_key("access_type"), provider == Provider::Google);
         assert!(!url.as_str().contains("standin-secret") && !url.as_str().contains("dBjft"));
     }
     let business = App { login_config: Some("4711".to_owned()), ..app() };

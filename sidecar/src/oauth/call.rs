@@ -171,6 +171,10 @@ impl TokenAnswer {
         if refresh_token.as_ref().is_some_and(|token| !is_token(token)) {
             return Err(TokenError::Malformed { what: "its refresh token is not of the form of one" });
         }
+        // Another kind would have to be shown in another way than we can.
+        if self.token_type.as_ref().is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(TokenError::Malformed { what: "its token is of a kind that is not known" });
+        }
         let refresh_life = match self.refresh_expires_in {
             Seconds::Missing => self.refresh_token_expires_in,
             given => given,
@@ -294,6 +298,7 @@ mod tests {
             spaced,
             &long,
             r#"{"access_token":"a","refresh_token":"b c"}"#,
+            r#"{"access_token":"a","token_type":"mac"}"#,
             r#"{"access_token":"a","expires_in":0}"#,
             r#"{"access_token":"a","expires_in":-5}"#,
             r#"{"access_token":"a","expires_in":1e30}"#,

@@ -384,6 +384,7 @@ fn meta_reason(subcode: Option<i64>) -> Reason {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use reqwest::header::HeaderValue;
     use serde_json::json;
 
@@ -634,6 +635,53 @@ mod tests {
             ] {
                 let error = sorted(provider, Stage::Refresh, 400, body);
                 assert!(!format!("{error:?} {error}").contains(canary), "{provider:?}");
+            }
+        }
+    }
+
+    /// The words that errors are made of, in places where they do not belong.
+    fn any_body() -> impl Strategy<Value = Value> {
+        let words = [
+            "error",
+            "code",
+            "invalid_request",
+            "error_subcode",
+            "190",
+            "error_type",
+            "errors",
+            "reason",
+            "type",
+            "status",
+            "serviceErrorCode",
+            "details",
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            proptest::sample::select(words.to_vec()).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, move |inner| {
+            let names = proptest::sample::select(words.to_vec()).prop_map(str::to_owned);
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map(names, inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_means_something(body in any_body(), bytes in any::<Vec<u8>>(), status in 100..600_u16) {
+            for provider in Provider::ALL {
+                for stage in [Stage::Exchange, Stage::Refresh, Stage::Revoke, Stage::Api] {
+                    sorted(provider, stage, status, body.clone());
+                    let unread = classify(provider, stage, status, &HeaderMap::new(), &bytes);
+                    let ends = matches!(unread, TokenError::Final { .. } | TokenError::Spent);
+                    prop_assert!(!ends, "{:?}", unread);
+                }
             }
         }
     }

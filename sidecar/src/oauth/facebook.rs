@@ -82,7 +82,9 @@ struct Done {
 
 /// Takes all permissions, and with them every Page, from the app.
 pub(super) async fn revoke(client: &Client, grant: &Grant) -> Result<(), TokenError> {
-    let url = client.api("me/permissions")?;
+    let is_id = |id: &&String| id.bytes().all(|byte| byte.is_ascii_digit());
+    let user = grant.provider_user_id.as_ref().filter(is_id).map_or("me", String::as_str);
+    let url = client.api(&format!("{user}/permissions"))?;
     let request = client.http.delete(url).bearer_auth(grant.access_token.expose_secret());
     let done: Done = super::call::parse(&client.send(Stage::Revoke, request).await?)?;
     if done.success { Ok(()) } else { Err(TokenError::Malformed { what: "it does not say that it was done" }) }

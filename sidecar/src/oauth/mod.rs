@@ -150,7 +150,7 @@ impl Client {
     }
 
     /// The grant for a code. With Meta that is two calls and a third that asks whose it is: the code opens a token of an
-    /// hour, which is exchanged for one of sixty days.
+    /// hour, which is exchanged for one of sixty days. `code`: as it is in the callback's address, decoded.
     pub async fn exchange(&self, code: &str, verifier: Option<&SecretString>) -> Result<Grant, TokenError> {
         match self.provider {
             Provider::Google => google::exchange(self, code, verifier).await,

@@ -276,8 +276,7 @@ fn addresses(provider: Provider) -> (String, String, Option<&'static str>, Strin
 impl Endpoints {
     /// The real ones.
     pub fn of(provider: Provider) -> Self {
-        Endpoints::mapped(provider, |address| Url::parse(address))
-            .unwrap_or_else(|_| unreachable!("the addresses above are well-formed"))
+        Endpoints::mapped(provider, Url::parse).unwrap_or_else(|_| unreachable!("the addresses above are well-formed"))
     }
 
     /// The same paths on another server, below the provider's name: "https://graph.facebook.com/v25.0/me" becomes

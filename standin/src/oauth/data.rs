@@ -7,21 +7,22 @@ use serde_json::{Value, json};
 
 use super::errors::named;
 use super::grants::{Kind, Refusal, Token};
+use super::insights::counts;
 use super::people::{handle, person};
 use super::token::{graph_refusal, open_id};
 use super::{App, Ask, Provider};
 use crate::reply::json_body;
 
-fn ok(body: &Value) -> Response {
+pub fn ok(body: &Value) -> Response {
     json_body(StatusCode::OK, body.to_string())
 }
 
-fn refuse(provider: Provider, name: &str) -> Response {
+pub fn refuse(provider: Provider, name: &str) -> Response {
     named(provider, name).unwrap_or_else(|| json_body(StatusCode::NOT_IMPLEMENTED, "{}".to_owned()))
 }
 
 /// The request and the token it brings, if that is good, has one of these scopes, and the limit is not used up.
-async fn admit(shared: &App, request: Request, scopes: &[&str]) -> Result<(Ask, Token), Box<Response>> {
+pub async fn admit(shared: &App, request: Request, scopes: &[&str]) -> Result<(Ask, Token), Box<Response>> {
     let ask = Ask::read(request).await;
     let provider = ask.provider;
     let refuse = |name: &str| Err(Box::new(refuse(provider, name)));
@@ -64,11 +65,22 @@ async fn admit(shared: &App, request: Request, scopes: &[&str]) -> Result<(Ask, 
 pub async fn channels(State(shared): State<App>, request: Request) -> Response {
     let scopes = ["https://www.googleapis.com/auth/youtube.readonly"];
     match admit(&shared, request, &scopes).await {
-        Ok((_, token)) => ok(&json!({
-            "kind": "youtube#channelListResponse",
-            "pageInfo": {"totalResults": 1, "resultsPerPage": 50},
-            "items": person(&token.user).channels,
-        })),
+        Ok((_, token)) => {
+            let mut channels = person(&token.user).channels;
+            let counts = counts(&token.user);
+            for channel in &mut channels {
+                // As text: YouTube's counts do not fit a float.
+                channel["statistics"] = json!({
+                    "subscriberCount": counts.followers.to_string(), "viewCount": (counts.followers * 90).to_string(),
+                    "videoCount": counts.posts.to_string(), "hiddenSubscriberCount": false,
+                });
+            }
+            ok(&json!({
+                "kind": "youtube#channelListResponse",
+                "pageInfo": {"totalResults": channels.len(), "resultsPerPage": 50},
+                "items": channels,
+            }))
+        }
         Err(answer) => *answer,
     }
 }
@@ -117,7 +129,8 @@ pub async fn instagram_me(State(shared): State<App>, request: Request) -> Respon
             let person = person(&token.user);
             ok(&json!({
                 "id": format!("2{}", person.id), "user_id": person.id, "username": handle(&token.user),
-                "name": person.name, "account_type": "BUSINESS",
+                "name": person.name, "account_type": "BUSINESS", "followers_count": counts(&token.user).followers,
+                "follows_count": counts(&token.user).following, "media_count": counts(&token.user).posts,
                 "profile_picture_url": "https://scontent.example/profile.jpg",
             }))
         }
@@ -140,6 +153,13 @@ pub async fn tiktok_user(State(shared): State<App>, request: Request) -> Respons
             return refuse(ask.provider, "scope_not_authorized");
         }
         user["username"] = handle(&token.user).into();
+    }
+    if token.scopes.iter().any(|scope| scope == "user.info.stats") {
+        let counts = counts(&token.user);
+        user["follower_count"] = counts.followers.into();
+        user["following_count"] = counts.following.into();
+        user["likes_count"] = (counts.followers * 7).into();
+        user["video_count"] = counts.posts.into();
     }
     ok(&json!({"data": {"user": user}, "error": {"code": "ok", "message": "", "log_id": "20261121000000STANDIN"}}))
 }
@@ -213,6 +233,10 @@ pub async fn x_me(State(shared): State<App>, request: Request) -> Response {
             ok(&json!({"data": {
                 "id": person.id, "name": person.name, "username": handle(&token.user).replace('.', "_"),
                 "profile_image_url": "https://pbs.example/p.jpg", "verified_type": "blue",
+                "public_metrics": {
+                    "followers_count": counts(&token.user).followers, "following_count": counts(&token.user).following,
+                    "tweet_count": counts(&token.user).posts, "listed_count": 3, "like_count": 40,
+                },
             }}))
         }
         Err(answer) => *answer,

@@ -5,6 +5,7 @@ mod authorize;
 mod data;
 mod errors;
 mod grants;
+mod insights;
 mod people;
 mod token;
 
@@ -95,6 +96,10 @@ pub struct Settings {
     pub linkedin_partner: bool,
     /// Percent of the limits used, as Meta's and X's headers tell; above 100 calls are refused.
     pub usage: u32,
+    /// Metrics that are not served, besides those that never are.
+    pub refused_metrics: Vec<String>,
+    /// Figures of a day are known so long after its end; the real ones take up to 48.
+    pub insight_delay_hours: i64,
     /// TikTok refuses with status 200.
     pub tiktok_refuses_with_200: bool,
     /// Instagram's first token comes inside {"data": [ … ]}.
@@ -115,6 +120,8 @@ impl Default for Settings {
             declined: Vec::new(),
             linkedin_partner: true,
             usage: 12,
+            refused_metrics: Vec::new(),
+            insight_delay_hours: 0,
             tiktok_refuses_with_200: false,
             instagram_wraps: false,
         }
@@ -173,11 +180,16 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/google/token", post(token::google))
         .route("/google/revoke", post(token::revoke))
         .route("/google/youtube/v3/channels", get(data::channels))
+        .route("/google/v2/reports", get(insights::youtube_report))
         .route("/facebook/{version}/dialog/oauth", get(authorize::show))
         .route("/facebook/{version}/oauth/access_token", get(token::facebook))
         .route("/facebook/{version}/me", get(data::facebook_me))
-        .route("/facebook/{version}/me/permissions", delete(token::delete_permissions))
+        .route("/facebook/{version}/{id}/permissions", delete(token::delete_permissions))
         .route("/facebook/{version}/me/accounts", get(data::pages))
+        .route("/facebook/{version}/{id}/insights", get(insights::instagram))
+        .route("/facebook/{version}/{id}/media", get(insights::instagram_media))
+        .route("/instagram/{id}/insights", get(insights::instagram))
+        .route("/instagram/{id}/media", get(insights::instagram_media))
         .route("/instagram/oauth/authorize", get(authorize::show))
         .route("/instagram/oauth/access_token", post(token::instagram))
         .route("/instagram/access_token", get(token::instagram_long))
@@ -187,16 +199,20 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/tiktok/v2/oauth/token/", post(token::tiktok))
         .route("/tiktok/v2/oauth/revoke/", post(token::revoke))
         .route("/tiktok/v2/user/info/", get(data::tiktok_user))
+        .route("/tiktok/v2/video/list/", post(insights::tiktok_videos))
         .route("/linkedin/oauth/v2/authorization", get(authorize::show))
         .route("/linkedin/oauth/v2/accessToken", post(token::linkedin))
         .route("/linkedin/oauth/v2/revoke", post(token::revoke))
         .route("/linkedin/v2/userinfo", get(data::linkedin_member))
         .route("/linkedin/rest/organizationAcls", get(data::linkedin_roles))
         .route("/linkedin/rest/organizations", get(data::linkedin_organizations))
+        .route("/linkedin/rest/organizationalEntityShareStatistics", get(insights::linkedin_statistics))
+        .route("/linkedin/rest/organizationalEntityFollowerStatistics", get(insights::linkedin_statistics))
         .route("/x/i/oauth2/authorize", get(authorize::show))
         .route("/x/2/oauth2/token", post(token::x))
         .route("/x/2/oauth2/revoke", post(token::revoke))
         .route("/x/2/users/me", get(data::x_me))
+        .route("/x/2/users/{id}/tweets", get(insights::x_posts))
         .route_layer(from_fn_with_state(shared, watch));
     Router::new()
         .merge(providers)
@@ -207,11 +223,12 @@ pub fn routes(shared: App) -> Router<App> {
 }
 
 /// One request as a handler wants it.
-pub(self) struct Ask {
+struct Ask {
     provider: Provider,
     headers: HeaderMap,
     /// Of the query, or of the form for a POST.
     fields: HashMap<String, String>,
+    body: Vec<u8>,
 }
 
 impl Ask {
@@ -221,7 +238,8 @@ impl Ask {
         let (parts, body) = request.into_parts();
         let form = to_bytes(body, 64 * 1024).await.unwrap_or_default();
         let text = if is_post { form.as_ref() } else { parts.uri.query().unwrap_or_default().as_bytes() };
-        Ask { provider, headers: parts.headers, fields: form_urlencoded::parse(text).into_owned().collect() }
+        let fields = form_urlencoded::parse(text).into_owned().collect();
+        Ask { provider, headers: parts.headers, fields, body: form.to_vec() }
     }
 
     fn field(&self, name: &str) -> &str {

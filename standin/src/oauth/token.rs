@@ -389,6 +389,7 @@ pub async fn revoke(State(shared): State<App>, request: Request) -> Response {
 }
 
 pub async fn delete_permissions(State(shared): State<App>, request: Request) -> Response {
+    let id = request.uri().path().rsplit('/').nth(1).unwrap_or_default().to_owned();
     let ask = Ask::read(request).await;
     let inner = &mut *shared.oauth.inner();
     let now = inner.now();
@@ -396,6 +397,9 @@ pub async fn delete_permissions(State(shared): State<App>, request: Request) -> 
         Ok(token) => token.user.clone(),
         Err(refusal) => return refuse(ask.provider, graph_refusal(refusal)),
     };
+    if id != "me" && id != person(&user).id {
+        return refuse(ask.provider, "100/33");
+    }
     inner.grants.end_of_user(ask.provider, &user, "app_removed");
     ok(&json!({"success": true}))
 }
