@@ -469,37 +469,31 @@ Returns {account_id, recorded, repeated, first_measured_at, last_measured_at, fi
 Errors: VALIDATION_ERROR (details positions, or unknown metrics; nothing is stored then), UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces), CONFLICT (account disconnected; another value for the same metric, measured_at and captured_at).
 Example: select analytics.record_metrics('0195c3a0-0000-7000-8000-0000000000c0', '[{"metric": "followers", "measured_at": "2026-05-03T10:00:00Z", "value": 1200}]') ->> 'recorded' = '1'$$;
 
-create or replace function analytics_private.record_posts(account_id uuid, posts text, captured_at timestamptz, source text) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+create or replace function analytics_private.store_posts(account analytics.social_accounts, posts text, captured_at timestamptz, source text) returns jsonb
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  account analytics.social_accounts;
   refused record;
   given bigint;
   n_new bigint;
   n_captures bigint;
 begin
-  perform analytics_private.require_user();
-  account := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
-  if record_posts.posts is null then
-    perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
-  end if;
-  select r.problem, r.hint, r.positions into refused from analytics_private.read_posts(record_posts.posts) r where r.problem is not null;
+  select r.problem, r.hint, r.positions into refused from analytics_private.read_posts(store_posts.posts) r where r.problem is not null;
   if found then
     perform analytics_private.refuse_captures(refused.problem, refused.hint, refused.positions);
   end if;
   select min(r.place) as late, count(*) as posts into refused
-  from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
-  where coalesce(r.captured_at, record_posts.captured_at) not between r.posted_at and clock_timestamp() + interval '5 minutes';
+  from analytics_private.read_posts(store_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
+  where coalesce(r.captured_at, store_posts.captured_at) not between r.posted_at and clock_timestamp() + interval '5 minutes';
   if refused.posts > 0 then
     perform analytics_private.refuse_captures(format('entry %s: captured before it was posted, or in the future', refused.late), 'posted_at is not after captured_at, and neither in the future',
       array[refused.late::integer]);
   end if;
 
   with read as (
-    select distinct on (r.id) r.id, r.url, r.caption, r.media_type, r.posted_at, coalesce(r.captured_at, record_posts.captured_at) as captured_at, r.hashtags, r.likes, r.comments, r.shares,
+    select distinct on (r.id) r.id, r.url, r.caption, r.media_type, r.posted_at, coalesce(r.captured_at, store_posts.captured_at) as captured_at, r.hashtags, r.likes, r.comments, r.shares,
       r.saves, r.reach, r.views, r.extra_data
-    from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
+    from analytics_private.read_posts(store_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
     order by r.id, r.place desc
   ), written as (
     insert into analytics.top_content as t (workspace_id, social_account_id, platform_post_id, post_url, caption, media_type, posted_at, hashtags, mentions, likes_count, comments_count,
@@ -528,21 +522,60 @@ begin
   select (select count(*) from read), count(*) filter (where w.is_new) into given, n_new from written w;
 
   with read as (
-    select distinct on (r.id) r.id, coalesce(r.captured_at, record_posts.captured_at) as captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views
-    from analytics_private.read_posts(record_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
+    select distinct on (r.id) r.id, coalesce(r.captured_at, store_posts.captured_at) as captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views
+    from analytics_private.read_posts(store_posts.posts) with ordinality as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
     order by r.id, r.place desc
   )
   insert into analytics.post_analytics (workspace_id, social_account_id, platform_post_id, captured_at, likes_count, comments_count, shares_count, saves_count, reach, views, source)
-  select account.workspace_id, account.id, r.id, r.captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views, record_posts.source from read r
+  select account.workspace_id, account.id, r.id, r.captured_at, r.likes, r.comments, r.shares, r.saves, r.reach, r.views, store_posts.source from read r
   on conflict do nothing;
   get diagnostics n_captures = row_count;
   if n_captures > 0 then
     perform analytics_private.write_audit('posts.recorded', 'social_account', account.id, jsonb_build_object('posts', given, 'new', n_new, 'recorded', n_captures,
-      'source', record_posts.source), account.workspace_id);
+      'source', store_posts.source), account.workspace_id);
   end if;
   return jsonb_build_object('account_id', account.id, 'posts', given, 'new', n_new, 'recorded', n_captures, 'repeated', given - n_captures);
 end
 $$;
+comment on function analytics_private.store_posts(analytics.social_accounts, text, timestamptz, text) is
+  'stores posts of an account whose row the caller holds; errors: VALIDATION_ERROR';
+
+create or replace function analytics_private.record_posts(account_id uuid, posts text, captured_at timestamptz, source text) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  account analytics.social_accounts;
+begin
+  perform analytics_private.require_user();
+  account := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
+  if record_posts.posts is null then
+    perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
+  end if;
+  return analytics_private.store_posts(account, record_posts.posts, record_posts.captured_at, record_posts.source);
+end
+$$;
+
+-- An audience of an account whose row the caller holds.
+create or replace function analytics_private.store_audience(account analytics.social_accounts, insights analytics.audience_insights) returns jsonb
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  stored analytics.audience_insights;
+begin
+  insert into analytics.audience_insights values (insights.*) on conflict do nothing;
+  if not found then
+    select i.* into stored from analytics.audience_insights i
+    where i.workspace_id = insights.workspace_id and i.social_account_id = insights.social_account_id and i.audience = insights.audience and i.captured_at = insights.captured_at;
+    if to_jsonb(stored) - 'source' <> to_jsonb(insights) - 'source' then
+      perform analytics_private.raise_error('CONFLICT', 'other insights of this audience were captured at that moment', 'what the platform restated has a captured_at of its own');
+    end if;
+    return jsonb_build_object('account_id', account.id, 'recorded', false, 'snapshot_date', insights.snapshot_date);
+  end if;
+  perform analytics_private.write_audit('audience.recorded', 'social_account', account.id, jsonb_build_object('audience', insights.audience, 'snapshot_date', insights.snapshot_date,
+    'source', insights.source), account.workspace_id);
+  return jsonb_build_object('account_id', account.id, 'recorded', true, 'snapshot_date', insights.snapshot_date);
+end
+$$;
+comment on function analytics_private.store_audience(analytics.social_accounts, analytics.audience_insights) is
+  'stores a capture of an audience; one that is there already is not stored again; errors: CONFLICT';
 
 create or replace function analytics.record_posts(account_id uuid, posts text, captured_at timestamptz default clock_timestamp(), source text default 'manual') returns jsonb
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$

@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 22] = [
+const FILES: [File; 23] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -52,6 +52,7 @@ const FILES: [File; 22] = [
     sql_file!("77_metrics.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("83_connections.sql", As::Owner),
+    sql_file!("84_insights.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),
 ];
 const BRIDGE: File = sql_file!("95_auth_bridge.sql", As::Caller);
