@@ -409,7 +409,7 @@ declare
   tokens analytics_private.oauth_tokens;
   at constant timestamptz := clock_timestamp();
   captured constant timestamptz := least((sidecar_store_insights.result ->> 'captured_at')::timestamptz, at);
-  stored jsonb := '{}';
+  stored jsonb := jsonb_build_object();
   every interval;
   wait interval;
   is_over boolean := false;

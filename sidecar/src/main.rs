@@ -116,6 +116,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(connect) = &config.connect {
         let store = Store::new(PgQueue::new(config.connect_options()?));
+        let pulls = insights::store::Store::new(PgQueue::new(config.connect_options()?));
         for remote in &remotes {
             let keeper = Keeper {
                 store: store.clone(),
@@ -126,7 +127,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             errands.spawn(keeper.keep(remote.clone(), shutdown.clone()));
             if insights::is_served(remote.provider()) {
                 let puller = Puller {
-                    store: insights::store::Store::new(PgQueue::new(config.connect_options()?)),
+                    store: pulls.clone(),
                     keyring: connect.keyring.clone(),
                     metrics: metrics.clone(),
                     worker: config.worker.clone(),
