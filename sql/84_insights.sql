@@ -417,7 +417,7 @@ begin
   if sidecar_store_insights.failure not in ('stale', 'final', 'denied', 'refused', 'configuration', 'throttled', 'temporary', 'malformed', 'sealed', 'unfinished') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such kind of failure',
       'stale, final, denied, refused, configuration, throttled, temporary, malformed, sealed or unfinished', '{"field": "failure"}');
-  elsif sidecar_store_insights.result is not null and captured is null then
+  elsif sidecar_store_insights.result is not null and sidecar_store_insights.result ->> 'captured_at' is null then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'captured_at is missing', null, '{"field": "result"}');
   end if;
   select s.* into held from analytics_private.account_schedules s where s.claim = sidecar_store_insights.claim;
@@ -468,7 +468,7 @@ begin
       wait := '10 seconds';
     else
       wait := make_interval(secs => analytics_private.job_backoff(least(held.failures + 1, 30), extract(epoch from analytics_private.setting_interval('job_backoff_base'))::double precision,
-        extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, least(sidecar_store_insights.retry_after_seconds, 86400)));
+        extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, case when sidecar_store_insights.retry_after_seconds is not null then least(sidecar_store_insights.retry_after_seconds, 86400) end));
       -- The same question gets the same answer until somebody changes something.
       if sidecar_store_insights.failure in ('denied', 'refused', 'configuration', 'sealed') then
         wait := greatest(wait, least(every, '6 hours'));

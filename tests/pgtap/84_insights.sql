@@ -81,7 +81,7 @@ select is(pg_temp.lines($$select metric, value, reason from analytics.metrics_sn
   '(comments,,"asked for, and not answered") (engagement,,"the platform said -3") (followers,12480,) (likes,,"not answered yet; the platform may be 48 hours late") (reach,0,) (views,40,)', 'a zero is a zero, and what did not come is unknown, with the reason');
 select is((select array_agg(distinct source)::text from analytics.metrics_snapshots where social_account_id = pg_temp.acc(1)), '{api}', 'from the API');
 select ok((pg_temp.state(1, 'account')).next_at between clock_timestamp() + interval '11 hours' and clock_timestamp() + interval '13 hours', 'the next in half a day');
-select is((select count(*) from analytics.audit_logs where action = 'metrics.recorded' and resource_id = pg_temp.acc(1)::text), 1::bigint, 'with an audit record');
+select is((select count(*) from analytics.audit_logs where action = 'metrics.recorded' and entity_id = pg_temp.acc(1)), 1::bigint, 'with an audit record');
 select is(analytics_private.sidecar_store_insights(gen_random_uuid(), '{"captured_at": "2026-01-01"}')::text, '{"state": "superseded"}', 'of a claim that is somebody else''s nothing is stored');
 
 -- The last days again: whatever was captured before the delay was over.
