@@ -477,6 +477,16 @@ begin
   if is_over then
     perform analytics_private.end_access(account, held.provider, coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', initcap(held.provider))));
   end if;
+  -- The access lives, and brings less than it should: that is for the member to see.
+  if sidecar_store_insights.failure = 'denied' and account.status = 'active' then
+    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', initcap(held.provider),
+        case held.kind when 'account' then 'numbers' else held.kind end), status_remedy = 'connect the account again, and leave all permissions on'
+    where a.workspace_id = account.workspace_id and a.id = account.id and a.status_reason is null;
+  elsif sidecar_store_insights.failure is null and account.status = 'active' and account.status_reason is not null
+    and not exists (select from analytics_private.account_schedules s where s.workspace_id = held.workspace_id and s.social_account_id = held.social_account_id
+      and s.kind <> held.kind and s.failures > 0) then
+    update analytics.social_accounts a set status_reason = null, status_remedy = null where a.workspace_id = account.workspace_id and a.id = account.id;
+  end if;
   update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = at + greatest(wait, '10 milliseconds'),
     reads_all = s.reads_all and not (s.kind = 'posts' and coalesce((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean, false)),
     failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure in ('throttled', 'unfinished') then s.failures else s.failures + 1 end,

@@ -174,6 +174,11 @@ select is((pg_temp.state(1, 'account')).failures, 6, 'which are counted, but for
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', null, 'bored')$$), 'PT400', 'there are no others');
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', '{}')$$), 'PT400', 'nor an answer of no time');
 
+select is(pg_temp.lines('select status_reason, status_remedy is not null from analytics.social_accounts where id = pg_temp.acc(1)'), '("Instagram does not let us read its numbers: a permission is missing",t)', 'a permission that is missing is shown');
+select is(pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-02"}') ->> 'state', 'stored', 'another kind that succeeds');
+select is((select status_reason is not null from analytics.social_accounts where id = pg_temp.acc(1)), true, 'does not say that all is well');
+select is(pg_temp.finish(1, 'account', '{"captured_at": "2026-06-02"}') ->> 'state', 'stored', 'the same one');
+select is((select status_reason from analytics.social_accounts where id = pg_temp.acc(1)), null, 'does');
 select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'a token that is not accepted');
 select ok((select refresh_at <= clock_timestamp() from analytics_private.oauth_tokens where social_account_id = pg_temp.acc(1)), 'is renewed first');
 select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'of the same one nothing new follows');

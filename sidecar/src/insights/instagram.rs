@@ -434,3 +434,132 @@ fn read_post(metrics: &[&Metric], media: &Media, posted_at: DateTime<Utc>, answe
     }
     post
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(metric: &str, api_name: &str) -> Metric {
+        Metric {
+            scope: "account".to_owned(),
+            metric: metric.to_owned(),
+            api_name: api_name.to_owned(),
+            kind: "flow".to_owned(),
+            minimum_followers: None,
+        }
+    }
+
+    fn answer(json: Value) -> Vec<Insights> {
+        vec![serde_json::from_value(json).expect("an answer")]
+    }
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 5, day).expect("a day")
+    }
+
+    #[test]
+    fn a_series_is_read_by_the_ends_of_its_days() {
+        // Days of the account's own zone.
+        let answers = answer(
+            json!({"data": [{"name": "reach", "period": "day", "title": "Reach", "id": "1/insights/reach/day",
+            "values": [{"value": 11, "end_time": "2026-05-04T07:00:00+0000"}, {"value": 0, "end_time": "2026-05-05T07:00:00+0000"},
+                {"end_time": "2026-05-06T07:00:00+0000"}, {"value": 4, "end_time": "one day"}]}], "paging": {}}),
+        );
+        let reach = metric("reach", "reach");
+        let captures = read_series(&[&reach], &[day(5), day(4), day(3), day(2)], &answers);
+        let read: Vec<_> = captures.iter().map(|it| (it.measured_at.expect("a day").to_rfc3339(), it.value)).collect();
+        let expected = [
+            ("2026-05-05T07:00:00+00:00", None),
+            ("2026-05-04T07:00:00+00:00", Some(0)),
+            ("2026-05-03T07:00:00+00:00", Some(11)),
+            ("2026-05-02T00:00:00+00:00", None),
+        ];
+        assert_eq!(read, expected.map(|(at, value)| (at.to_owned(), value)));
+    }
+
+    #[test]
+    fn what_a_total_does_not_hold_is_unknown() {
+        let (views, likes, saves) = (metric("views", "views"), metric("likes", "likes"), metric("saves", "saves"));
+        let answers = answer(json!({"data": [{"name": "views", "total_value": {"value": 224, "breakdowns": [
+            {"dimension_keys": ["media_product_type"], "results": [{"dimension_values": ["FEED"], "value": 124}]}]}},
+            {"name": "likes", "total_value": {}}]}));
+        let values: Vec<_> =
+            read_totals(&[&views, &likes, &saves], day(3), &answers).iter().map(|it| it.value).collect();
+        assert_eq!(values, [Some(224), None, None]);
+        assert_eq!(read_totals(&[&views], day(3), &answer(json!({"data": []})))[0].value, None);
+    }
+
+    #[test]
+    fn who_came_and_who_left_are_two_numbers_or_none() {
+        let (follows, unfollows) = (metric("follows", BY_FOLLOW), metric("unfollows", BY_FOLLOW));
+        let read = |total: Value| -> Vec<_> {
+            let answers = answer(json!({"data": [{"name": BY_FOLLOW, "total_value": total}]}));
+            read_follows(&[&follows, &unfollows], day(3), &answers).iter().map(|it| it.value).collect()
+        };
+        let results =
+            json!([{"dimension_values": ["NON_FOLLOWER"], "value": 3}, {"dimension_values": ["FOLLOWER"], "value": 8}]);
+        assert_eq!(
+            read(json!({"value": 11, "breakdowns": [{"dimension_keys": ["follow_type"], "results": results}]})),
+            [Some(8), Some(3)]
+        );
+        assert_eq!(read(json!({"value": 11})), [None, None]);
+    }
+
+    #[test]
+    fn of_a_breakdown_the_last_dimension_counts() {
+        let read = |breakdown: &str, breakdowns: Value| {
+            let answers =
+                answer(json!({"data": [{"name": "follower_demographics", "total_value": {"breakdowns": breakdowns}}]}));
+            read_breakdown(&answers, "follower_demographics", breakdown)
+        };
+        let long = json!([{"dimension_keys": ["timeframe", "country"], "results": [
+            {"dimension_values": ["THIS_MONTH", "AT"], "value": 3}, {"dimension_values": ["THIS_MONTH", "US"], "value": 9}]}]);
+        let expected = vec![json!({"country": "US", "count": 9}), json!({"country": "AT", "count": 3})];
+        assert_eq!(read("country", long), Some(expected));
+        let short = json!([{"dimension_keys": ["gender"], "results": [
+            {"dimension_values": ["U"], "value": "2"}, {"dimension_values": ["F"], "value": 7}, {"dimension_values": [], "value": 1}]}]);
+        let expected = vec![json!({"gender": "female", "count": 7}), json!({"gender": "unknown", "count": 2})];
+        assert_eq!(read("gender", short), Some(expected));
+        assert_eq!(read("age", json!([{"dimension_keys": ["age"]}])), None);
+        assert_eq!(read("age", json!([])), None);
+        assert_eq!(read_breakdown(&answer(json!({"data": []})), "follower_demographics", "age"), None);
+    }
+
+    #[test]
+    fn a_post_has_what_was_said_of_it() {
+        let media: Media = serde_json::from_value(
+            json!({"id": "17", "media_type": "VIDEO", "media_product_type": "REELS", "caption": "c",
+            "permalink": "javascript:alert(1)", "timestamp": "2026-05-03T10:00:00+0000", "like_count": 9}),
+        )
+        .expect("a post");
+        let metrics = [
+            metric("likes", "likes"),
+            metric("saves", "saved"),
+            metric("watch_time", "ig_reels_video_view_total_time"),
+        ];
+        let metrics: Vec<_> = metrics.iter().collect();
+        let answers = answer(json!({"data": [{"name": "likes", "period": "lifetime", "values": [{"value": 7}]},
+            {"name": "ig_reels_video_view_total_time", "values": [{"value": 5_000_000_000_i64}]}, {"name": "saved", "values": []}]}));
+        let at = moment(&media.timestamp).expect("a time");
+        let post = read_post(&metrics, &media, at, &answers);
+        assert_eq!((post.likes, post.saves, post.reach, post.comments), (Some(7), None, None, None));
+        assert_eq!((post.media_type, post.url), (Some("reel"), None));
+        assert_eq!(post.extra_data["watch_time"], 5_000_000_000_i64);
+        assert_eq!(read_post(&metrics, &media, at, &[]).likes, Some(9), "without insights, what the list says");
+    }
+
+    #[test]
+    fn only_numbers_become_part_of_an_address() {
+        assert!(is_id("17841400000000017"));
+        for id in ["", "me", "../me", "1/2", "1?x", "1%2f", "//evil.example", "１", &"1".repeat(33)] {
+            assert!(!is_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn answers_of_another_form_are_none() {
+        for body in ["null", "[]", "{}", r#"{"data": {}}"#, r#"{"data": [{"values": []}]}"#, r#"{"data": [5]}"#] {
+            assert!(serde_json::from_str::<Insights>(body).is_err(), "{body}");
+        }
+    }
+}
