@@ -596,11 +596,10 @@ language sql immutable set search_path = pg_catalog, pg_temp as $$
     as r (id, url, caption, media_type, posted_at, captured_at, hashtags, likes, comments, shares, saves, reach, views, extra_data, problem, hint, positions, place)
 $$;
 
-create or replace function analytics_private.record_posts(account_id uuid, posts text, captured_at timestamptz, source text) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+create or replace function analytics_private.store_posts(account analytics.social_accounts, posts text, captured_at timestamptz, source text) returns jsonb
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  account analytics.social_accounts;
   captures analytics_private.post_capture[];
   removed text[];
   wrong bigint;
@@ -608,12 +607,7 @@ declare
   n_new bigint;
   n_captures bigint;
 begin
-  perform analytics_private.require_user();
-  account := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
-  if record_posts.posts is null then
-    perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
-  end if;
-  captures := analytics_private.post_captures(record_posts.posts, record_posts.captured_at);
+  captures := analytics_private.post_captures(store_posts.posts, store_posts.captured_at);
   if captures[1].problem is not null then
     perform analytics_private.refuse_captures(captures[1].problem, captures[1].hint, captures[1].positions);
   end if;
@@ -626,7 +620,7 @@ begin
     removed := array(select distinct n.name from unnest(captures) c, unnest(analytics.extract_mentions(c.caption) || c.hashtags) as n (name)
       where analytics_private.is_removed(account.platform, n.name, null));
     if removed <> '{}' then
-      captures := analytics_private.post_captures(analytics_private.redact_people(record_posts.posts, removed), record_posts.captured_at);
+      captures := analytics_private.post_captures(analytics_private.redact_people(store_posts.posts, removed), store_posts.captured_at);
     end if;
   end if;
 
@@ -660,7 +654,7 @@ begin
   select (select count(*) from newest), count(*) filter (where w.is_new) into given, n_new from written w;
 
   insert into analytics.post_analytics (workspace_id, social_account_id, platform_post_id, captured_at, likes_count, comments_count, shares_count, saves_count, reach, views, source)
-  select account.workspace_id, account.id, c.id, c.captured_at, c.likes, c.comments, c.shares, c.saves, c.reach, c.views, record_posts.source from unnest(captures) c
+  select account.workspace_id, account.id, c.id, c.captured_at, c.likes, c.comments, c.shares, c.saves, c.reach, c.views, store_posts.source from unnest(captures) c
   on conflict do nothing;
   get diagnostics n_captures = row_count;
   if n_captures < coalesce(cardinality(captures), 0) then
@@ -674,11 +668,50 @@ begin
   end if;
   if n_captures > 0 then
     perform analytics_private.write_audit('posts.recorded', 'social_account', account.id, jsonb_build_object('posts', given, 'new', n_new, 'recorded', n_captures,
-      'source', record_posts.source), account.workspace_id);
+      'source', store_posts.source), account.workspace_id);
   end if;
   return jsonb_build_object('account_id', account.id, 'posts', given, 'new', n_new, 'recorded', n_captures, 'repeated', coalesce(cardinality(captures), 0) - n_captures);
 end
 $$;
+comment on function analytics_private.store_posts(analytics.social_accounts, text, timestamptz, text) is
+  'stores posts of an account whose row the caller holds; errors: VALIDATION_ERROR, CONFLICT';
+
+create or replace function analytics_private.record_posts(account_id uuid, posts text, captured_at timestamptz, source text) returns jsonb
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  account analytics.social_accounts;
+begin
+  perform analytics_private.require_user();
+  account := analytics_private.account_to_record(record_posts.account_id, record_posts.captured_at, record_posts.source);
+  if record_posts.posts is null then
+    perform analytics_private.refuse_captures('the list is null', 'an empty list is []', null);
+  end if;
+  return analytics_private.store_posts(account, record_posts.posts, record_posts.captured_at, record_posts.source);
+end
+$$;
+
+-- An audience of an account whose row the caller holds.
+create or replace function analytics_private.store_audience(account analytics.social_accounts, insights analytics.audience_insights) returns jsonb
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  stored analytics.audience_insights;
+begin
+  insert into analytics.audience_insights values (insights.*) on conflict do nothing;
+  if not found then
+    select i.* into stored from analytics.audience_insights i
+    where i.workspace_id = insights.workspace_id and i.social_account_id = insights.social_account_id and i.audience = insights.audience and i.captured_at = insights.captured_at;
+    if to_jsonb(stored) - 'source' <> to_jsonb(insights) - 'source' then
+      perform analytics_private.raise_error('CONFLICT', 'other insights of this audience were captured at that moment', 'what the platform restated has a captured_at of its own');
+    end if;
+    return jsonb_build_object('account_id', account.id, 'recorded', false, 'snapshot_date', insights.snapshot_date);
+  end if;
+  perform analytics_private.write_audit('audience.recorded', 'social_account', account.id, jsonb_build_object('audience', insights.audience, 'snapshot_date', insights.snapshot_date,
+    'source', insights.source), account.workspace_id);
+  return jsonb_build_object('account_id', account.id, 'recorded', true, 'snapshot_date', insights.snapshot_date);
+end
+$$;
+comment on function analytics_private.store_audience(analytics.social_accounts, analytics.audience_insights) is
+  'stores a capture of an audience; one that is there already is not stored again; errors: CONFLICT';
 
 -- Takes people who were removed on request out of the posts of accounts on a platform.
 create or replace function analytics_private.erase_from_posts(platform text, names text[]) returns bigint

@@ -255,3 +255,11 @@ grant execute on function
 to analytics_sidecar;
 grant execute on function analytics_private.allow_redirect(text), analytics_private.forbid_redirect(text), analytics_private.list_redirects()
 to service_role, @installer@;
+
+-- Insights. How often is an operator's to say; the rest is the sidecar's.
+grant select, insert, update, delete on analytics_private.insight_cadences to service_role, @installer@;
+grant select on analytics_private.account_schedules, analytics_private.metric_refusals, analytics_private.app_metric_refusals, analytics_private.provider_limits to service_role, @installer@;
+grant execute on function
+  analytics_private.sidecar_take_insights(text, text, integer, integer), analytics_private.sidecar_note_limit(text, integer, double precision),
+  analytics_private.sidecar_store_insights(uuid, json, text, text, double precision, bigint), analytics_private.sidecar_release_insights(uuid)
+to analytics_sidecar;

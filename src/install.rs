@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 25] = [
+const FILES: [File; 26] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -54,6 +54,7 @@ const FILES: [File; 25] = [
     sql_file!("79_creators.sql", As::Owner),
     sql_file!("80_operations.sql", As::Owner),
     sql_file!("83_connections.sql", As::Owner),
+    sql_file!("84_insights.sql", As::Owner),
     sql_file!("85_pages.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),
 ];

@@ -12,6 +12,7 @@ pub mod export;
 pub mod failure;
 pub mod http;
 pub mod import;
+pub mod insights;
 pub mod jobs;
 pub mod logging;
 pub mod metrics;

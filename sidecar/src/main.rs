@@ -14,6 +14,7 @@ use analytics_sidecar::connect::{Remote, rotate};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
+use analytics_sidecar::insights::{self, Puller};
 use analytics_sidecar::jobs::{POLL, Status, Worker, WorkerSettings};
 use analytics_sidecar::logging;
 use analytics_sidecar::metrics::Metrics;
@@ -115,6 +116,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(connect) = &config.connect {
         let store = Store::new(PgQueue::new(config.connect_options()?));
+        let pulls = insights::store::Store::new(PgQueue::new(config.connect_options()?));
         for remote in &remotes {
             let keeper = Keeper {
                 store: store.clone(),
@@ -123,6 +125,15 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
                 worker: config.worker.clone(),
             };
             errands.spawn(keeper.keep(remote.clone(), shutdown.clone()));
+            if insights::is_served(remote.provider()) {
+                let puller = Puller {
+                    store: pulls.clone(),
+                    keyring: connect.keyring.clone(),
+                    metrics: metrics.clone(),
+                    worker: config.worker.clone(),
+                };
+                errands.spawn(puller.pull(remote.clone(), shutdown.clone()));
+            }
         }
         let listener = listen(connect.listen).await?;
         let address = listener.local_addr()?;
@@ -160,7 +171,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     worker.clone().run(wake, shutdown).await;
     errands.close();
     if timeout(config.grace, errands.wait()).await.is_err() {
-        tracing::warn!("webhook deliveries, refreshes or sealing cut short");
+        tracing::warn!("webhook deliveries, refreshes, pulls or sealing cut short");
     }
     housekeeping.abort();
     listening.abort();

@@ -35,6 +35,7 @@ pub struct Metrics {
     checkpoints: Counter,
     pages: Family<Labels<1>, Counter>,
     refreshes: Family<Labels<2>, Counter>,
+    pulls: Family<Labels<3>, Counter>,
 }
 
 impl Metrics {
@@ -88,6 +89,12 @@ impl Metrics {
         registry.register("consent_pages", "Answers of the pages of consent, by HTTP status", pages.clone());
         let refreshes = Family::default();
         registry.register("refreshes", "Refreshes of tokens, by provider and what became of them", refreshes.clone());
+        let pulls = Family::default();
+        registry.register(
+            "insight_pulls",
+            "Pulls of accounts' insights, by provider, kind and what became of them",
+            pulls.clone(),
+        );
         Metrics {
             registry,
             jobs,
@@ -104,6 +111,7 @@ impl Metrics {
             checkpoints,
             pages,
             refreshes,
+            pulls,
         }
     }
 
@@ -162,6 +170,11 @@ impl Metrics {
 
     pub fn count_refresh(&self, provider: &str, outcome: &str) {
         self.refreshes.get_or_create(&[("provider", provider.to_owned()), ("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub fn count_pull(&self, provider: &str, kind: &str, outcome: &str) {
+        let labels = [("provider", provider.to_owned()), ("kind", kind.to_owned()), ("outcome", outcome.to_owned())];
+        self.pulls.get_or_create(&labels).inc();
     }
 
     pub fn count_sealed(&self, records: i64) {

@@ -45,6 +45,11 @@ insert into analytics_private.connection_finds (workspace_id, connection_id, pla
 insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, issued_at, first_consent_at) select a.workspace_id, a.id, 'instagram', 'insights', '1', 'gAAAAA', 'bearer', now(), now() from analytics.social_accounts a;
 insert into analytics_private.oauth_revocations (workspace_id, social_account_id, provider, consent_key, access_token, token_type, issued_at) select a.workspace_id, a.id, 'instagram', '2', 'gAAAAA', 'bearer', now() from analytics.social_accounts a;
 select analytics_private.tell_member(a, 'expiring', 'the access ends soon', null) is not null from analytics.social_accounts a;
+insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id, next_at) select t.workspace_id, t.social_account_id, t.platform_post_id, now() from analytics.top_content t;
+insert into analytics_private.metric_refusals (workspace_id, social_account_id, subject, api_name, code, until) select a.workspace_id, a.id, 'account', 'views', '10', now() + interval '1 day' from analytics.social_accounts a;
+insert into analytics_private.app_metric_refusals (provider, platform, subject, api_name, code, until) values ('instagram', 'instagram', 'account', 'reposts', '100', now() + interval '1 day');
+select count(*) > 0 from analytics_private.sidecar_take_insights('populate', 'instagram', 1, 60);
+select analytics_private.sidecar_note_limit('instagram', 95, 60) is not null;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
 select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
 select analytics_private.seal_audit() > 0;

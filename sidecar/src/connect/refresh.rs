@@ -252,7 +252,7 @@ fn health(error: Option<&TokenError>) -> (bool, Option<Duration>) {
 }
 
 /// A report, repeated while the database is away.
-pub(super) async fn carried<T, F: Future<Output = Result<T, QueueError>>>(
+pub(crate) async fn carried<T, F: Future<Output = Result<T, QueueError>>>(
     report: impl Fn() -> F,
 ) -> Result<T, QueueError> {
     let until = Instant::now() + CARRY;

@@ -1,7 +1,7 @@
 //! One call to a provider, and the answers that most of them give.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use super::error::{Stage, TokenError, classify};
-use super::{Client, Grant};
+use super::{Client, Grant, Usage};
 
 /// Answers about tokens have a few hundred bytes, a page of accounts some hundred thousand.
 const LONGEST_ANSWER: usize = 2 * 1024 * 1024;
@@ -70,13 +70,33 @@ impl Client {
         self.endpoints.api.join(path).map_err(|_| TokenError::Refused { code: "path".into() })
     }
 
+    /// Data of the API, and what the answer says about our limit.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        token: &SecretString,
+    ) -> Result<(T, Option<Usage>), TokenError> {
+        let request = self.query(&self.api(path)?, query, Some(token));
+        let (headers, body) = self.answer(Stage::Api, request).await?;
+        Ok((parse(&body)?, Usage::of(&headers)))
+    }
+
     /// The body of a 2xx answer; everything else as what it means.
     pub(super) async fn send(&self, stage: Stage, request: RequestBuilder) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        self.answer(stage, request).await.map(|(_, body)| body)
+    }
+
+    async fn answer(
+        &self,
+        stage: Stage,
+        request: RequestBuilder,
+    ) -> Result<(HeaderMap, Zeroizing<Vec<u8>>), TokenError> {
         let response = request.header(ACCEPT, "application/json").send().await.map_err(trouble)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = bounded(response).await;
         if status.is_success() {
-            return body;
+            return body.map(|body| (headers, body));
         }
         // The status says enough where the explanation is lost.
         let body = body.unwrap_or_default();

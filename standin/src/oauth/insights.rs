@@ -53,6 +53,8 @@ const TOTALS: [&str; 12] = [
     "follows_and_unfollows",
     "profile_links_taps",
 ];
+/// Told of no account with fewer than that.
+const ABOUT_FOLLOWING: [&str; 2] = ["follower_count", "follows_and_unfollows"];
 const SERIES: [&str; 2] = ["reach", "follower_count"];
 const DEMOGRAPHICS: [&str; 2] = ["follower_demographics", "engaged_audience_demographics"];
 const FEED: [&str; 10] = [
@@ -215,11 +217,19 @@ fn account_insights(ask: &Ask, settings: &Settings, now: i64, user: &str, id: &s
     let data: Vec<Value> = wanted
         .into_iter()
         .filter(|_| !days.is_empty() && followers(user) > 0)
+        .filter(|metric| followers(user) >= FEWEST_FOLLOWERS || !ABOUT_FOLLOWING.contains(metric))
         .map(|metric| {
             let mut entry = described(metric, "day", id);
             if is_total {
                 let value: u64 = days.iter().map(|end| of_day(metric, *end)).sum();
                 let mut total = json!({"value": value});
+                if ask.field("breakdown") == "follow_type" {
+                    let results = json!([
+                        {"dimension_values": ["FOLLOWER"], "value": value - value / 4},
+                        {"dimension_values": ["NON_FOLLOWER"], "value": value / 4},
+                    ]);
+                    total["breakdowns"] = json!([{"dimension_keys": ["follow_type"], "results": results}]);
+                }
                 if ask.field("breakdown") == "media_product_type" {
                     let results = json!([
                         {"dimension_values": ["POST"], "value": value / 3},
@@ -324,6 +334,30 @@ fn page_insights(ask: &Ask, settings: &Settings, now: i64, id: &str) -> Result<V
         })
         .collect();
     Ok(json!({"data": data, "paging": {}}))
+}
+
+/// An account by its id, as far as it is in numbers.
+pub async fn instagram_account(State(shared): State<App>, request: Request) -> Response {
+    let id = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    let (ask, token) = match admit(&shared, request, &["instagram_business_basic", "instagram_basic"]).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return *answer,
+    };
+    if !owns(&person(&token.user), &id) {
+        return refuse(ask.provider, "100/33");
+    }
+    let counts = counts(&token.user);
+    let all = json!({
+        "id": id, "username": handle(&token.user), "followers_count": counts.followers,
+        "follows_count": counts.following, "media_count": counts.posts,
+    });
+    let fields: Vec<&str> = ask.field("fields").split(',').filter(|field| !field.is_empty()).collect();
+    match fields.iter().find(|field| all.get(**field).is_none()) {
+        Some(_) => refuse(ask.provider, "100"),
+        None => {
+            ok(&fields.iter().map(|field| ((*field).to_owned(), all[*field].clone())).collect::<Map<_, _>>().into())
+        }
+    }
 }
 
 /// Three at a time.

@@ -188,6 +188,8 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/facebook/{version}/me/accounts", get(data::pages))
         .route("/facebook/{version}/{id}/insights", get(insights::instagram))
         .route("/facebook/{version}/{id}/media", get(insights::instagram_media))
+        .route("/facebook/{version}/{id}", get(insights::instagram_account))
+        .route("/instagram/{id}", get(insights::instagram_account))
         .route("/instagram/{id}/insights", get(insights::instagram))
         .route("/instagram/{id}/media", get(insights::instagram_media))
         .route("/instagram/oauth/authorize", get(authorize::show))

@@ -1,0 +1,341 @@
+//! Insights of Instagram as the stand-in tells them: whole, of a small account, with a metric that is refused, with an app
+//! whose limit is used up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use analytics_sidecar::connect::Remote;
+use analytics_sidecar::insights::store::{Gathered, Metric, Name, Task};
+use analytics_sidecar::insights::{Asker, Stop, gather};
+use analytics_sidecar::metrics::Metrics;
+use analytics_sidecar::oauth::{
+    App, Client, Endpoints, Found, Grant, Platform, Provider, Purpose, TokenError, new_verifier,
+};
+use analytics_sidecar::resilience::{BreakerSettings, Gate};
+use analytics_standin::{Catalog, Credentials, Fault, Rule, Running, start};
+use chrono::{Days, NaiveDate, Utc};
+use secrecy::SecretString;
+use sqlx::types::Json;
+use url::Url;
+use uuid::Uuid;
+
+const REDIRECT: &str = "http://127.0.0.1:9190/oauth/callback/any";
+
+struct Connected {
+    standin: Running,
+    remote: Remote,
+    metrics: Arc<Metrics>,
+    token: SecretString,
+    account: Found,
+}
+
+async fn connect(provider: Provider, user: &str) -> Connected {
+    let standin = start(Catalog::default(), Credentials::default()).await.expect("stand-in started");
+    let app = App {
+        client_id: "standin-client".to_owned(),
+        client_secret: "standin-secret".into(),
+        redirect_uri: REDIRECT.parse().expect("address"),
+        login_config: None,
+    };
+    let base = Url::parse(&standin.url()).expect("address");
+    let endpoints = Endpoints::at(provider, &base).expect("addresses");
+    let client = Client::new(provider, app, endpoints, Duration::from_secs(5)).expect("client");
+    standin.oauth().change(|settings| user.clone_into(&mut settings.user));
+    let (grant, account) = consent(&client).await;
+    let metrics = Arc::new(Metrics::new());
+    let breaker = BreakerSettings { failures: 100, cool_down: Duration::from_secs(60) };
+    let gate = Arc::new(Gate::new(provider.name(), breaker, metrics.clone()));
+    let token = account.page_token.clone().unwrap_or(grant.access_token);
+    Connected { standin, remote: Remote { client: Arc::new(client), gate }, metrics, token, account }
+}
+
+async fn consent(client: &Client) -> (Grant, Found) {
+    let verifier = new_verifier().expect("random");
+    let scopes = client.provider().scopes(Platform::Instagram, Purpose::Insights);
+    let url = client.authorize_url("state", Some(&verifier), scopes);
+    let policy = reqwest::redirect::Policy::none();
+    let browser = reqwest::Client::builder().no_proxy().redirect(policy).build().expect("browser");
+    let sent_back = browser.get(url).send().await.expect("answered");
+    let location = sent_back.headers()["location"].to_str().expect("text").to_owned();
+    let location = Url::parse(&location).expect("address");
+    let code = location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
+    let grant = client.exchange(&code, Some(&verifier)).await.expect("a grant");
+    let found = client.accounts(&grant).await.expect("accounts");
+    let account = found.into_iter().find(|account| account.platform == Platform::Instagram).expect("an account");
+    (grant, account)
+}
+
+/// A part of the registry.
+fn registry() -> Vec<Metric> {
+    let of = |scope: &str, kind: &str, metrics: &[(&str, &str, Option<i64>)]| {
+        let metric = |(metric, api_name, minimum_followers): &(&str, &str, Option<i64>)| Metric {
+            scope: scope.to_owned(),
+            metric: (*metric).to_owned(),
+            api_name: (*api_name).to_owned(),
+            kind: kind.to_owned(),
+            minimum_followers: *minimum_followers,
+        };
+        metrics.iter().map(metric).collect::<Vec<_>>()
+    };
+    let levels = [("followers", "followers_count", None), ("following", "follows_count", None)];
+    let flows = [
+        ("reach", "reach", None),
+        ("views", "views", None),
+        ("likes", "likes", None),
+        ("reposts", "reposts", None),
+        ("link_clicks", "profile_links_taps", None),
+        ("follows", "follows_and_unfollows", Some(100)),
+        ("unfollows", "follows_and_unfollows", Some(100)),
+        ("new_followers", "follower_count", Some(100)),
+    ];
+    let totals = [
+        ("likes", "likes", None),
+        ("comments", "comments", None),
+        ("shares", "shares", None),
+        ("saves", "saved", None),
+        ("reach", "reach", None),
+        ("views", "views", None),
+        ("watch_time", "ig_reels_video_view_total_time", None),
+    ];
+    [of("account", "level", &levels), of("account", "flow", &flows), of("post", "total", &totals)].concat()
+}
+
+fn days(count: u64) -> Vec<NaiveDate> {
+    (1..=count).filter_map(|back| Utc::now().date_naive().checked_sub_days(Days::new(back))).collect()
+}
+
+impl Connected {
+    fn task(&self, kind: &str) -> Task {
+        Task {
+            workspace_id: Uuid::nil(),
+            account_id: Uuid::nil(),
+            claim: Uuid::nil(),
+            kind: kind.to_owned(),
+            platform: "instagram".to_owned(),
+            platform_user_id: self.account.platform_user_id.clone(),
+            version: 1,
+            access_token: String::new(),
+            metrics: Json(registry()),
+            refused: Json(Vec::new()),
+            days: days(3),
+            fresh_posts: Vec::new(),
+            oldest_due: None,
+            reads_all: true,
+            most_posts: 100,
+        }
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker::new(&self.remote, &self.metrics, self.token.clone(), Duration::from_secs(60))
+    }
+
+    async fn gather(&self, task: &Task) -> (Gathered, Option<Stop>, u32) {
+        let mut gathered = Gathered::new(Utc::now());
+        let mut asker = self.asker();
+        let stop = gather(&mut asker, task, &mut gathered).await.err();
+        (gathered, stop, asker.calls)
+    }
+
+    async fn whole(&self, task: &Task) -> Gathered {
+        let (gathered, stop, _) = self.gather(task).await;
+        assert!(stop.is_none(), "{stop:?}");
+        gathered
+    }
+}
+
+/// The values of a metric, newest day first.
+fn values(gathered: &Gathered, metric: &str) -> Vec<Option<i64>> {
+    gathered.metrics.iter().filter(|capture| capture.metric == metric).map(|capture| capture.value).collect()
+}
+
+const BOTH: [Provider; 2] = [Provider::Instagram, Provider::Facebook];
+
+#[tokio::test]
+async fn an_account_in_numbers() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        let (gathered, stop, calls) = connected.gather(&connected.task("account")).await;
+        assert!(stop.is_none(), "{stop:?}");
+        assert_eq!(calls, 1 + 1 + 3 * 2, "the profile, the series, two totals a day");
+        assert_eq!(values(&gathered, "followers"), [Some(12_480)]);
+        assert!(
+            gathered.metrics.iter().filter(|capture| capture.metric == "followers").all(|it| it.measured_at.is_none())
+        );
+        for metric in ["reach", "views", "link_clicks", "follows", "unfollows", "new_followers"] {
+            let values = values(&gathered, metric);
+            assert!(values.len() == 3 && values.iter().all(Option::is_some), "{metric}: {values:?}");
+        }
+        // Of the same days, whether they come as a series or one by one.
+        let starts = |metric: &str| -> HashSet<_> {
+            let captures = gathered.metrics.iter().filter(|capture| capture.metric == metric);
+            captures.map(|capture| capture.measured_at.expect("a day").date_naive()).collect()
+        };
+        assert_eq!(starts("reach"), days(3).into_iter().collect());
+        assert_eq!(starts("views"), starts("reach"));
+        assert_eq!(gathered.refused, []);
+    }
+}
+
+#[tokio::test]
+async fn days_that_are_late_are_unknown_and_not_zero() {
+    let connected = connect(Provider::Instagram, "mira").await;
+    connected.standin.oauth().change(|settings| settings.insight_delay_hours = 48);
+    let gathered = connected.whole(&connected.task("account")).await;
+    for metric in ["reach", "views", "follows"] {
+        let known: Vec<bool> = values(&gathered, metric).iter().map(Option::is_some).collect();
+        assert_eq!(known, [false, false, true], "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_account_is_unknown_where_the_platform_says_nothing() {
+    let connected = connect(Provider::Instagram, "jonas").await;
+    let (gathered, stop, calls) = connected.gather(&connected.task("account")).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!(calls, 1 + 1 + 3, "what is not told of it is not asked for");
+    assert_eq!(values(&gathered, "followers"), [Some(80)]);
+    assert_eq!(values(&gathered, "new_followers"), [None; 3]);
+    assert_eq!(values(&gathered, "follows"), [None; 3]);
+    assert!(values(&gathered, "views").iter().all(Option::is_some));
+    let gathered = connected.whole(&connected.task("audience")).await;
+    assert_eq!(gathered.audiences.len(), 2);
+    for audience in &gathered.audiences {
+        let lists = [&audience.age_ranges, &audience.genders, &audience.countries, &audience.cities];
+        assert!(lists.into_iter().all(Option::is_none), "{audience:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_audience() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        let gathered = connected.whole(&connected.task("audience")).await;
+        assert_eq!(gathered.audiences.iter().map(|it| it.audience).collect::<Vec<_>>(), ["followers", "engaged"]);
+        for audience in &gathered.audiences {
+            let first = |list: &Option<Vec<serde_json::Value>>| list.as_ref().and_then(|list| list.first()).cloned();
+            assert_eq!(first(&audience.countries).expect("countries")["country"], "DE");
+            assert_eq!(first(&audience.genders).expect("genders")["gender"], "female");
+            assert_eq!(first(&audience.age_ranges).expect("ages")["range"], "25-34");
+            assert_eq!(first(&audience.cities).expect("cities")["city"], "Berlin, Berlin");
+            assert!(first(&audience.cities).expect("cities")["count"].is_i64());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_metric_that_is_refused_is_noted_and_the_rest_comes() {
+    let connected = connect(Provider::Instagram, "mira").await;
+    connected.standin.oauth().change(|settings| settings.refused_metrics = vec!["reposts".into(), "saved".into()]);
+    let mut task = connected.task("account");
+    let gathered = connected.whole(&task).await;
+    assert_eq!(gathered.refused.len(), 1);
+    let refused = &gathered.refused[0];
+    assert_eq!((refused.subject, refused.api_name.as_str(), refused.code.as_str()), ("account", "reposts", "100"));
+    assert_eq!(values(&gathered, "reposts").iter().flatten().count(), 0);
+    assert!(values(&gathered, "views").iter().all(Option::is_some));
+    // Next time it is not asked for.
+    task.refused = Json(vec![Name { subject: "account".to_owned(), api_name: "reposts".to_owned() }]);
+    let (gathered, _, calls) = connected.gather(&task).await;
+    assert_eq!((gathered.refused.len(), calls, values(&gathered, "reposts").len()), (0, 8, 0));
+
+    let gathered = connected.whole(&connected.task("posts")).await;
+    let refused: HashSet<_> = gathered.refused.iter().map(|it| (it.subject, it.api_name.as_str())).collect();
+    assert_eq!(refused, HashSet::from([("feed", "saved"), ("reel", "saved")]), "once a kind of post");
+    assert!(gathered.posts.iter().all(|post| post.saves.is_none()));
+    assert!(gathered.posts.iter().filter(|post| post.reach.is_some()).count() >= 6);
+}
+
+#[tokio::test]
+async fn posts_of_all_kinds() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        let gathered = connected.whole(&connected.task("posts")).await;
+        assert_eq!(gathered.posts.len(), 8, "over several pages");
+        assert!(gathered.listing.as_ref().is_some_and(|listing| listing.is_whole));
+        let kinds: Vec<_> = gathered.posts.iter().map(|post| post.media_type.expect("a kind")).collect();
+        assert_eq!(kinds, ["story", "reel", "carousel", "photo", "reel", "photo", "photo", "photo"]);
+        let story = &gathered.posts[0];
+        assert!(story.reach.is_some() && story.shares.is_some() && story.saves.is_none());
+        assert!(gathered.posts[1].extra_data["watch_time"].is_i64());
+        assert!(gathered.posts[2].extra_data.is_empty());
+        // Seen by too few: only what the list of posts says.
+        let hidden = &gathered.posts[7];
+        assert!(hidden.reach.is_none() && hidden.views.is_none() && hidden.likes.is_some());
+        assert!(gathered.posts.iter().all(|post| post.url.is_some() && post.caption.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn posts_that_are_fresh_are_not_measured_and_a_pull_has_an_end() {
+    let connected = connect(Provider::Instagram, "mira").await;
+    let all = connected.whole(&connected.task("posts")).await.posts;
+    let ids = |range: std::ops::Range<usize>| all[range].iter().map(|post| post.id.clone()).collect::<Vec<_>>();
+
+    let mut task = connected.task("posts");
+    task.most_posts = 3;
+    let gathered = connected.whole(&task).await;
+    assert_eq!(gathered.posts.iter().map(|post| post.id.clone()).collect::<Vec<_>>(), ids(0..3));
+    assert_eq!(gathered.listing.as_ref().map(|it| it.is_whole), Some(false));
+    // The next goes on where this one ended.
+    task.fresh_posts = ids(0..3);
+    let gathered = connected.whole(&task).await;
+    assert_eq!(gathered.posts.iter().map(|post| post.id.clone()).collect::<Vec<_>>(), ids(3..6));
+
+    // Once the list was read to its end, pages without news end it.
+    task.fresh_posts = ids(0..8);
+    task.reads_all = false;
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none());
+    assert_eq!((gathered.posts.len(), calls), (0, 1));
+    // Unless an older one is due.
+    task.fresh_posts.remove(6);
+    task.oldest_due = Some(all[6].posted_at);
+    let gathered = connected.whole(&task).await;
+    assert_eq!(gathered.posts.iter().map(|post| &post.id).collect::<Vec<_>>(), [&all[6].id]);
+}
+
+#[tokio::test]
+async fn an_app_whose_limit_is_used_up_stops_at_once_with_what_it_has() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        connected.standin.oauth().change(|settings| settings.usage = 95);
+        let mut asker = connected.asker();
+        let mut gathered = Gathered::new(Utc::now());
+        gather(&mut asker, &connected.task("audience"), &mut gathered).await.expect("answered");
+        assert_eq!(asker.usage.map(|usage| usage.percent), Some(95), "the headers are read");
+        assert_eq!(connected.remote.gate.allowance(5, 0), 0, "nothing new is begun");
+
+        connected.standin.oauth().change(|settings| settings.usage = 103);
+        let (gathered, stop, calls) = connected.gather(&connected.task("account")).await;
+        assert!(matches!(stop, Some(Stop::Failed(TokenError::Throttled { .. }))), "{stop:?}");
+        assert!(gathered.is_empty());
+        assert_eq!(calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn trouble_in_the_middle_keeps_what_came_before() {
+    let connected = connect(Provider::Instagram, "mira").await;
+    let path = format!("/{}/insights", connected.account.platform_user_id);
+    connected.standin.add_fault(Rule::new(Fault::Http503).at("instagram", &path));
+    let (gathered, stop, _) = connected.gather(&connected.task("account")).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Temporary { .. }))), "{stop:?}");
+    assert_eq!(values(&gathered, "followers"), [Some(12_480)]);
+    assert_eq!(values(&gathered, "reach"), [], "what was not asked for is not unknown");
+}
+
+#[tokio::test]
+async fn a_removed_app_is_final_and_a_foreign_account_is_not() {
+    let connected = connect(Provider::Instagram, "mira").await;
+    let mut task = connected.task("account");
+    task.platform_user_id = "17841400000000099".to_owned();
+    let (_, stop, _) = connected.gather(&task).await;
+    assert!(matches!(&stop, Some(Stop::Failed(error)) if !matches!(error, TokenError::Final { .. })), "{stop:?}");
+    task.platform_user_id = "../me".to_owned();
+    let (_, stop, calls) = connected.gather(&task).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Refused { .. }))) && calls == 0);
+    connected.standin.oauth().remove_app(analytics_standin::Provider::Instagram, "mira");
+    let (_, stop, _) = connected.gather(&connected.task("account")).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Final { .. }))), "{stop:?}");
+}

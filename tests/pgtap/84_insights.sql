@@ -1,0 +1,218 @@
+-- Insights: what is due, whose turn it is, what is stored of an answer, and what a refusal means.
+begin;
+\ir helpers.psql
+select no_plan();
+
+select pg_temp.sign_up('olga@example.com') as owner, pg_temp.sign_up('sam@example.com') as other \gset
+select pg_temp.personal_workspace(:'owner') as studio, pg_temp.personal_workspace(:'other') as shop \gset
+create function pg_temp.state_of(statement text) returns text language sql as $$ select coalesce(pg_temp.error_of(statement) ->> 'state', 'fine') $$;
+-- Rows of a query, each as text.
+create function pg_temp.lines(query text) returns text language plpgsql as $$
+declare
+  found text;
+begin
+  execute format('select string_agg(q::text, '' '') from (%s) q', query) into found;
+  return found;
+end
+$$;
+create function pg_temp.acc(n integer) returns uuid language sql immutable as $$ select ('00000000-0000-4000-8000-0000000000' || lpad(n::text, 2, '0'))::uuid $$;
+create function pg_temp.connect(place uuid, who uuid, n integer, platform text default 'instagram', provider text default 'instagram') returns void language sql as $$
+  insert into analytics.social_accounts (workspace_id, id, platform, platform_user_id, handle, status, created_by) values (place, pg_temp.acc(n), platform, '1784' || n, 'account' || n, 'active', who);
+  insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, scopes, issued_at, expires_at, first_consent_at, refresh_at)
+  values (place, pg_temp.acc(n), provider, 'insights', 'consent' || n, 'gAAAAA', 'bearer', '{}', now(), now() + interval '60 days', now(), now() + interval '50 days');
+$$;
+create temp table pulls (n serial, account_id uuid, claim uuid, kind text, metrics jsonb, refused jsonb, days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, version bigint);
+-- Claims so many; which accounts and kinds, in the order of claiming.
+create function pg_temp.take(batch integer, provider text default 'instagram') returns text language sql as $$
+  with t as (insert into pulls (account_id, claim, kind, metrics, refused, days, fresh_posts, oldest_due, reads_all, version)
+    select t.account_id, t.claim, t.kind, t.metrics, t.refused, t.days, t.fresh_posts, t.oldest_due, t.reads_all, t.version
+    from analytics_private.sidecar_take_insights('a test', provider, batch, 60) with ordinality t (workspace_id, account_id, claim, kind, platform, platform_user_id, version, access_token, metrics, refused, days, fresh_posts, oldest_due, reads_all, most_posts, o) order by t.o
+    returning n, account_id, kind)
+  select string_agg(right(t.account_id::text, 2)::integer || ' ' || t.kind, ', ' order by t.n) from t
+$$;
+create function pg_temp.claim_of(account integer, pull text) returns uuid language sql stable as $$
+  select s.claim from analytics_private.account_schedules s where s.social_account_id = pg_temp.acc(account) and s.kind = pull
+$$;
+create function pg_temp.state(account integer, pull text) returns analytics_private.account_schedules language sql stable as $$
+  select s from analytics_private.account_schedules s where s.social_account_id = pg_temp.acc(account) and s.kind = pull
+$$;
+-- Makes one pull due and nothing else, claims it, and ends it.
+create function pg_temp.only(account integer, pull text) returns uuid language plpgsql as $$
+begin
+  update analytics_private.account_schedules set next_at = case when social_account_id = pg_temp.acc(account) and kind = pull then clock_timestamp() else now() + interval '1 day' end, claim = null, claimed_until = null, claimed_by = null;
+  perform pg_temp.take(1);
+  return pg_temp.claim_of(account, pull);
+end
+$$;
+create function pg_temp.finish(account integer, pull text, result jsonb, failure text default null, message text default null, retry_after double precision default null) returns jsonb language sql as $$
+  select analytics_private.sidecar_store_insights(pg_temp.only(account, pull), result::json, failure, message, retry_after,
+    (select t.version from analytics_private.oauth_tokens t where t.social_account_id = pg_temp.acc(account)))
+$$;
+create function pg_temp.day(back integer) returns timestamptz language sql stable as $$ select ((now() at time zone 'UTC')::date - back)::timestamp at time zone 'UTC' $$;
+
+-- What is due ------------------------------------------------------------------------------------------------------------
+
+select pg_temp.connect(:'studio', :'owner', 1), pg_temp.connect(:'studio', :'owner', 9, 'linkedin', 'linkedin') \g /dev/null
+select is(pg_temp.lines($$select kind from analytics_private.account_schedules where social_account_id = pg_temp.acc(1) order by 1$$), '(account) (audience) (posts)', 'what is connected is due');
+select is((select count(*) from analytics_private.account_schedules where social_account_id = pg_temp.acc(9)), 0::bigint, 'a platform without cadences is not asked');
+select is(pg_temp.take(10, 'facebook'), null, 'each provider has its own');
+select is(pg_temp.take(10), '1 account, 1 audience, 1 posts', 'all of it is taken');
+select is(pg_temp.take(10), null, 'once');
+select is((select array_length(days, 1) from pulls where kind = 'account'), 30, 'a month of days that are not known');
+select is((select days[1] from pulls where kind = 'account'), (now() at time zone 'UTC')::date - 1, 'up to yesterday, newest first');
+select is((select array_length(days, 1) from pulls where kind = 'posts'), null, 'none for posts');
+select ok((select metrics @> '[{"scope": "account", "metric": "link_clicks", "api_name": "profile_links_taps", "kind": "flow"}, {"scope": "post", "metric": "saves", "api_name": "saved", "kind": "total"}]' from pulls limit 1), 'the list of metrics is the registry''s');
+select ok((select not metrics @> '[{"metric": "impressions"}]' and not metrics @> '[{"metric": "website_clicks"}]' from pulls limit 1), 'without those that were withdrawn');
+select ok((select metrics @> '[{"metric": "follows", "minimum_followers": 100}]' from pulls limit 1), 'with the size an account must have');
+update analytics_private.account_schedules set claimed_until = clock_timestamp() - interval '1 second' where kind = 'posts' and social_account_id = pg_temp.acc(1);
+select is(pg_temp.take(10), '1 posts', 'a claim ends by itself');
+select is(analytics_private.sidecar_release_insights(pg_temp.claim_of(1, 'posts')), true, 'or is given back');
+select is(pg_temp.take(10), '1 posts', 'and is due as before');
+select is(pg_temp.state_of('select analytics_private.sidecar_take_insights(''a'', ''x'', 0, 1)'), 'PT400', 'a batch of none is refused');
+
+-- Storing ----------------------------------------------------------------------------------------------------------------
+
+select is(pg_temp.finish(1, 'account', jsonb_build_object('captured_at', now(), 'metrics', jsonb_build_array(
+  jsonb_build_object('metric', 'followers', 'measured_at', null, 'value', 12480), jsonb_build_object('metric', 'views', 'measured_at', pg_temp.day(5), 'value', 40),
+  jsonb_build_object('metric', 'reach', 'measured_at', pg_temp.day(5), 'value', 0), jsonb_build_object('metric', 'likes', 'measured_at', pg_temp.day(1), 'value', null),
+  jsonb_build_object('metric', 'comments', 'measured_at', pg_temp.day(5), 'value', null), jsonb_build_object('metric', 'engagement', 'measured_at', pg_temp.day(5), 'value', -3),
+  jsonb_build_object('metric', 'invented', 'measured_at', pg_temp.day(5), 'value', 1)))) - 'next_at', '{"state": "stored", "metrics": 6, "audiences": 0, "posts": 0}', 'what the registry knows is stored');
+select is(pg_temp.lines($$select metric, value, reason from analytics.metrics_snapshots where social_account_id = pg_temp.acc(1) order by metric collate "C"$$),
+  '(comments,,"asked for, and not answered") (engagement,,"the platform said -3") (followers,12480,) (likes,,"not answered yet; the platform may be 48 hours late") (reach,0,) (views,40,)', 'a zero is a zero, and what did not come is unknown, with the reason');
+select is((select array_agg(distinct source)::text from analytics.metrics_snapshots where social_account_id = pg_temp.acc(1)), '{api}', 'from the API');
+select ok((pg_temp.state(1, 'account')).next_at between clock_timestamp() + interval '11 hours' and clock_timestamp() + interval '13 hours', 'the next in half a day');
+select is((select count(*) from analytics.audit_logs where action = 'metrics.recorded' and entity_id = pg_temp.acc(1)), 1::bigint, 'with an audit record');
+select is(analytics_private.sidecar_store_insights(gen_random_uuid(), '{"captured_at": "2026-01-01"}')::text, '{"state": "superseded"}', 'of a claim that is somebody else''s nothing is stored');
+
+-- The last days again: whatever was captured before the delay was over.
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', pg_temp.acc(1), r.metric, pg_temp.day(b), now() - interval '1 second', 1, 'api' from analytics.metric_registry r, generate_series(1, 30) b
+where r.platform = 'instagram' and r.scope = 'account' and r.kind = 'flow' and r.available_until is null;
+select is(analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[]'), array[(now() at time zone 'UTC')::date - 1, (now() at time zone 'UTC')::date - 2], 'days are asked for again until 48 hours after their end');
+delete from analytics.metrics_snapshots where metric = 'saves' and measured_at = pg_temp.day(7) and social_account_id = pg_temp.acc(1);
+select is((analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[]'))[3], (now() at time zone 'UTC')::date - 7, 'and a day with a gap');
+select is(array_length(analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[{"subject": "account", "api_name": "saves"}]'), 1), 2, 'but not for a metric that is refused');
+select is(array_length(analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[{"subject": "feed", "api_name": "saves"}]'), 1), 3, 'of an account');
+
+-- A small account.
+select pg_temp.connect(:'studio', :'owner', 2) \g /dev/null
+select is(pg_temp.finish(2, 'account', jsonb_build_object('captured_at', now(), 'metrics', jsonb_build_array(jsonb_build_object('metric', 'followers', 'value', 80),
+  jsonb_build_object('metric', 'follows', 'measured_at', pg_temp.day(5), 'value', null)))) ->> 'metrics', '2', 'a small account');
+select is((select reason::text from analytics.metrics_snapshots where social_account_id = pg_temp.acc(2) and metric = 'follows' and value is null), 'the platform answers nothing below 100 followers', 'is too small for some, which is said');
+select is(pg_temp.finish(2, 'audience', '{"captured_at": "2026-06-01", "audiences": [{"audience": "followers", "age_ranges": null, "genders": null, "countries": null, "cities": null}]}') ->> 'audiences', '1', 'its audience');
+select is(pg_temp.lines($$select base, age_ranges, countries, snapshot_date from analytics.audience_insights where social_account_id = pg_temp.acc(2)$$), '(,,,2026-06-01)', 'is unknown, not empty');
+select is(pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-01", "audiences": [{"audience": "followers", "countries": [{"country": "DE", "count": 9}]}, {"audience": "engaged", "genders": [{"gender": "female", "count": 4}]}]}') ->> 'audiences', '2', 'that of a larger one');
+select is((select countries from analytics.audience_insights where social_account_id = pg_temp.acc(1) and audience = 'followers'), '[{"country": "DE", "count": 9}]', 'is stored');
+
+-- Posts: often when new, rarely when old.
+select is(analytics_private.post_due_at('instagram', now() - a, now()) - now(), e, 'a post of ' || a) from (values (interval '0', interval '1 hour'), ('23 hours', '1 hour'), ('1 day', '4 hours'), ('4 days', '12 hours'), ('8 days', '1 day'),
+  ('40 days', '7 days'), ('200 days', '30 days')) v (a, e);
+select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', now(), 'posts', jsonb_build_array(
+    jsonb_build_object('id', '901', 'posted_at', now() - interval '2 hours', 'likes', 4, 'reach', null, 'media_type', 'reel', 'caption', 'new #one', 'extra_data', '{"watch_time": 7}'::jsonb),
+    jsonb_build_object('id', '902', 'posted_at', now() - interval '40 days', 'likes', 5, 'comments', 1, 'shares', 1, 'saves', 1, 'reach', 100, 'views', 300))) || '{"listing": {"is_whole": false, "back_to": null}}') ->> 'posts', '2', 'posts are stored');
+select is(pg_temp.lines($$select platform_post_id, likes_count, reach, round(engagement_rate::numeric, 1) from analytics.top_content where social_account_id = pg_temp.acc(1) order by 1$$),
+  '(901,4,,) (902,5,100,8.0)', 'with their numbers, unknown where unknown');
+select is((select array_agg(source)::text from analytics.post_analytics where social_account_id = pg_temp.acc(1)), '{api,api}', 'and their captures');
+select ok((pg_temp.state(1, 'posts')).next_at < clock_timestamp() + interval '2 minutes', 'a list that was cut short goes on soon');
+select pg_temp.only(1, 'posts') \g /dev/null
+select is(pg_temp.lines($$select fresh_posts, oldest_due, reads_all from pulls order by n desc limit 1$$), '("{901,902}",,t)', 'what was just measured is not measured again');
+update analytics_private.post_schedules set next_at = now() - interval '1 second' where platform_post_id = '902';
+select pg_temp.only(1, 'posts') \g /dev/null
+select is(pg_temp.lines($$select fresh_posts, oldest_due = now() - interval '40 days' from pulls order by n desc limit 1$$), '({901},t)', 'until it is due');
+select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', jsonb_build_object('is_whole', false, 'back_to', now() - interval '30 days'))) ->> 'state', 'stored', 'a list that ends before it');
+select is((select gone_at from analytics_private.post_schedules where platform_post_id = '902'), null, 'does not say that it is gone');
+select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb), 'unfinished') ->> 'state', 'later', 'nor does a pull that did not end');
+select is((select gone_at from analytics_private.post_schedules where platform_post_id = '902'), null, 'as it might have come');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb)) \g /dev/null
+select ok((select gone_at is not null and next_at is null from analytics_private.post_schedules where platform_post_id = '902'), 'a whole list without it does');
+select is((select next_at is not null and gone_at is null from analytics_private.post_schedules where platform_post_id = '901'), true, 'of those that were due');
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'from now on the news are read only');
+select is(pg_temp.state_of($$select pg_temp.finish(1, 'posts', '{"captured_at": "2026-06-01", "posts": [{"id": "", "posted_at": "x"}]}')$$), 'PT400', 'what cannot be read is refused');
+select is((pg_temp.state(1, 'posts')).claim is null, true, 'and changes nothing');
+
+-- Refused metrics --------------------------------------------------------------------------------------------------------
+
+select pg_temp.connect(:'shop', :'other', 3) \g /dev/null
+select is(pg_temp.finish(1, 'account', '{"captured_at": "2026-06-01", "metrics": [{"metric": "followers", "value": 3}], "refused": [{"subject": "account", "api_name": "reposts", "code": "100", "of_app": true},
+  {"subject": "reel", "api_name": "saved", "code": "10", "of_app": false}]}') ->> 'metrics', '1', 'the rest is stored');
+select is(analytics_private.refused_metrics('instagram', 'instagram', :'studio', pg_temp.acc(1)), '[{"subject": "account", "api_name": "reposts"}, {"subject": "reel", "api_name": "saved"}]', 'and next time they are left out');
+select is(analytics_private.refused_metrics('instagram', 'instagram', :'shop', pg_temp.acc(3)), '[{"subject": "account", "api_name": "reposts"}]', 'of others what the app is refused');
+select is(analytics_private.refused_metrics('facebook', 'instagram', :'shop', pg_temp.acc(3)), '[]', 'but not of those of another app');
+update analytics_private.app_metric_refusals set until = now() - interval '1 second';
+select is(analytics_private.refused_metrics('instagram', 'instagram', :'shop', pg_temp.acc(3)), '[]', 'for a week');
+
+-- Fair turns -------------------------------------------------------------------------------------------------------------
+
+select pg_temp.connect(:'studio', :'owner', n) from generate_series(11, 16) n \g /dev/null
+update analytics_private.account_schedules set next_at = case when kind <> 'account' or social_account_id in (pg_temp.acc(1), pg_temp.acc(2)) then now() + interval '1 day' else now() - interval '1 hour' end, claim = null, claimed_until = null;
+update analytics_private.account_schedules set next_at = now() where social_account_id = pg_temp.acc(3) and kind <> 'posts';
+delete from analytics_private.insight_turns;
+select is(pg_temp.take(1), '11 account', 'the longest due first');
+select is(pg_temp.take(1), '3 account', 'then the other workspace, though all of the first is older');
+select is(pg_temp.take(1), '12 account', 'then the first again');
+select is(pg_temp.take(4), '3 audience, 13 account, 14 account, 15 account', 'and who has no more due leaves the places to the other');
+select is(pg_temp.take(4), '16 account', 'to the end');
+
+-- What a failure means ---------------------------------------------------------------------------------------------------
+
+select is(pg_temp.finish(1, 'account', null, 'throttled', 'fewer', 300) ->> 'state', 'later', 'the limit of the app');
+select is((pg_temp.state(1, 'account')).failures, 0, 'is nobody''s failure');
+update analytics_private.account_schedules set next_at = now() where social_account_id in (pg_temp.acc(3), pg_temp.acc(2));
+select is(pg_temp.take(10), null, 'and makes all accounts wait');
+select ok((select paused_until between clock_timestamp() + interval '290 seconds' and clock_timestamp() + interval '300 seconds' from analytics_private.provider_limits), 'as long as was asked for');
+select analytics_private.sidecar_note_limit('instagram', 95, 10) \g /dev/null
+select ok((select percent = 95 and paused_until > clock_timestamp() + interval '290 seconds' from analytics_private.provider_limits), 'a shorter wait does not end a longer one');
+update analytics_private.provider_limits set paused_until = now();
+select isnt(pg_temp.take(10), null, 'then it goes on');
+
+select is(pg_temp.finish(1, 'account', jsonb_build_object('captured_at', clock_timestamp(), 'metrics', '[{"metric": "followers", "value": 5}]'::jsonb), 'temporary', 'http_503') ->> 'metrics', '1', 'what came before a failure is stored');
+select is(pg_temp.lines($$select (s).failures, (s).last_error, (s).next_at < clock_timestamp() + interval '1 minute' from pg_temp.state(1, 'account') s$$), '(1,http_503,t)', 'and the rest asked for again soon');
+select is((select status::text from analytics.social_accounts where id = pg_temp.acc(1)), 'active', 'a blip ends nothing');
+select pg_temp.finish(1, 'account', null, f) from unnest(array['denied', 'refused', 'configuration', 'sealed', 'malformed', 'unfinished']) f \g /dev/null
+select is((select status::text from analytics.social_accounts where id = pg_temp.acc(1)), 'active', 'nor do other failures');
+select is((pg_temp.state(1, 'account')).failures, 6, 'which are counted, but for a pull that ran out of time');
+select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', null, 'bored')$$), 'PT400', 'there are no others');
+select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', '{}')$$), 'PT400', 'nor an answer of no time');
+
+select is(pg_temp.lines('select status_reason, status_remedy is not null from analytics.social_accounts where id = pg_temp.acc(1)'), '("Instagram does not let us read its numbers: a permission is missing",t)', 'a permission that is missing is shown');
+select is(pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-02"}') ->> 'state', 'stored', 'another kind that succeeds');
+select is((select status_reason is not null from analytics.social_accounts where id = pg_temp.acc(1)), true, 'does not say that all is well');
+select is(pg_temp.finish(1, 'account', '{"captured_at": "2026-06-02"}') ->> 'state', 'stored', 'the same one');
+select is((select status_reason from analytics.social_accounts where id = pg_temp.acc(1)), null, 'does');
+select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'a token that is not accepted');
+select ok((select refresh_at <= clock_timestamp() from analytics_private.oauth_tokens where social_account_id = pg_temp.acc(1)), 'is renewed first');
+select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'of the same one nothing new follows');
+update analytics_private.oauth_tokens set version = version + 1, refresh_at = now() + interval '50 days' where social_account_id = pg_temp.acc(1);
+select is(pg_temp.finish(1, 'account', null, 'stale', 'the platform does not recognise the access token') ->> 'state', 'reconnect_required', 'a renewed one that is not accepted is over');
+select is(pg_temp.lines($$select status, status_reason, status_remedy is not null from analytics.social_accounts where id = pg_temp.acc(1)$$), '(reconnect_required,"the platform does not recognise the access token",t)', 'which the account says');
+select is((select count(*) from analytics.notices where social_account_id = pg_temp.acc(1) and settled_at is null), 1::bigint, 'the member is told');
+update analytics_private.account_schedules set next_at = now(), claim = null, claimed_until = null where social_account_id = pg_temp.acc(1);
+select is((select count(*) from regexp_matches(pg_temp.take(50), '\m1 ', 'g')), 0::bigint, 'and nobody is asked any more');
+update analytics_private.oauth_tokens set first_consent_at = now(), version = version + 1 where social_account_id = pg_temp.acc(1);
+update analytics.social_accounts set status = 'active', status_reason = null, status_remedy = null where id = pg_temp.acc(1);
+select is(pg_temp.take(50), '1 account, 1 audience, 1 posts', 'until it is connected again');
+select is((select count(*) from analytics_private.metric_refusals where social_account_id = pg_temp.acc(1)), 0::bigint, 'with other permissions, perhaps');
+select is(analytics_private.sidecar_store_insights(pg_temp.claim_of(1, 'account'), null, 'final', 'the password was changed', null, 1) ->> 'state', 'later', 'what is said of a former token says nothing of this one');
+select is(pg_temp.finish(2, 'account', null, 'final', 'the password was changed') ->> 'state', 'reconnect_required', 'a final refusal ends the access at once');
+select is((select refresh_at from analytics_private.oauth_tokens where social_account_id = pg_temp.acc(2)), null, 'and it is not renewed');
+update analytics_private.oauth_tokens set expires_at = now() - interval '1 second' where social_account_id = pg_temp.acc(3);
+update analytics_private.account_schedules set next_at = now(), claim = null, claimed_until = null where social_account_id = pg_temp.acc(3);
+select is((select count(*) from regexp_matches(pg_temp.take(50), '\m3 ', 'g')), 0::bigint, 'with an access that has run out nobody asks');
+
+-- Going with the account -------------------------------------------------------------------------------------------------
+
+select pg_temp.only(11, 'account') as claim \gset
+select pg_temp.act_as(:'owner');
+select is(pg_temp.state_of('select * from analytics_private.account_schedules'), '42501', 'none of this is for members');
+select is(pg_temp.state_of('select analytics_private.sidecar_take_insights(''a'', ''instagram'', 1, 1)'), '42501', 'nor is taking');
+select analytics.disconnect_account(pg_temp.acc(11)) \g /dev/null
+select pg_temp.act_as_superuser();
+select is(analytics_private.sidecar_store_insights(:'claim', '{"captured_at": "2026-06-01"}') ->> 'state', 'superseded', 'what comes after disconnecting is dropped');
+select is((select count(*) from analytics_private.account_schedules where social_account_id = pg_temp.acc(11)), 0::bigint, 'and nothing more is due');
+select pg_temp.act_as(:'owner');
+select analytics.remove_account(pg_temp.acc(1), true) \g /dev/null
+select pg_temp.act_as_superuser();
+select is((select count(*) from analytics_private.post_schedules), 0::bigint, 'what is deleted leaves nothing');
+
+select * from finish();
+rollback;
