@@ -59,6 +59,7 @@ create table if not exists analytics_private.account_schedules (
   constraint account_schedules_kind_known check (kind in ('account', 'audience', 'posts')),
   constraint account_schedules_claim check ((claim is null) = (claimed_until is null))
 );
+create index if not exists account_schedules_turn on analytics_private.account_schedules (workspace_id, provider, next_at);
 create index if not exists account_schedules_due on analytics_private.account_schedules (provider, next_at);
 create unique index if not exists account_schedules_claim_key on analytics_private.account_schedules (claim) where claim is not null;
 alter table analytics_private.account_schedules enable row level security;
@@ -125,10 +126,11 @@ comment on column analytics_private.provider_limits.percent is 'how much of it w
 create table if not exists analytics_private.insight_turns (
   workspace_id uuid not null,
   provider varchar(32) not null,
-  served_at timestamptz not null,
+  served_at timestamptz not null default '-infinity',
   constraint insight_turns_pkey primary key (workspace_id, provider),
   constraint insight_turns_workspace_fkey foreign key (workspace_id) references analytics.workspaces (id) on delete cascade
 );
+create index if not exists insight_turns_order on analytics_private.insight_turns (provider, served_at);
 alter table analytics_private.insight_turns enable row level security;
 alter table analytics_private.insight_turns set (fillfactor = 50);
 comment on table analytics_private.insight_turns is 'when a workspace was served last: the one that waits longest is next, however many accounts the others have';
@@ -147,6 +149,7 @@ begin
   where a.workspace_id = new.workspace_id and a.id = new.social_account_id and c.kind <> 'post' and c.every is not null
   on conflict (workspace_id, social_account_id, kind) do update set provider = excluded.provider, next_at = now(), claim = null, claimed_by = null, claimed_until = null,
     failures = 0, stale_version = null, last_error = null;
+  insert into analytics_private.insight_turns (workspace_id, provider) values (new.workspace_id, new.provider) on conflict do nothing;
   -- Other permissions, other answers.
   delete from analytics_private.metric_refusals r where r.workspace_id = new.workspace_id and r.social_account_id = new.social_account_id;
   return null;
@@ -163,6 +166,8 @@ from analytics_private.oauth_tokens t join analytics.social_accounts a on a.work
   join analytics_private.insight_cadences c on c.platform = a.platform
 where c.kind <> 'post' and c.every is not null
 on conflict (workspace_id, social_account_id, kind) do nothing;
+
+insert into analytics_private.insight_turns (workspace_id, provider) select distinct s.workspace_id, s.provider from analytics_private.account_schedules s on conflict do nothing;
 
 create or replace function analytics_private.post_due_at(platform text, posted_at timestamptz, captured_at timestamptz) returns timestamptz
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -228,57 +233,72 @@ returns table (workspace_id uuid, account_id uuid, claim uuid, kind text, platfo
   days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, most_posts integer)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+  depth integer;
+  taken_now integer;
+  wanted integer := sidecar_take_insights.batch;
 begin
   if (batch between 1 and 1000 and lease_seconds between 1 and 3600) is not true then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'batch is 1 to 1000, lease_seconds 1 to 3600');
-  elsif exists (select from analytics_private.provider_limits l where l.provider = sidecar_take_insights.provider and l.paused_until > clock_timestamp()) then
+  elsif exists (select from analytics_private.provider_limits l where l.provider = sidecar_take_insights.provider and l.paused_until > clock_timestamp())
+    or not exists (select from analytics_private.account_schedules s where s.provider = sidecar_take_insights.provider and s.next_at <= clock_timestamp()) then
     return;
   end if;
-  return query
-    with due as materialized (
-      select s.workspace_id, s.social_account_id, s.kind, s.next_at, row_number() over (partition by s.workspace_id order by s.next_at, s.social_account_id, s.kind) as place
-      from analytics_private.account_schedules s
-        join analytics_private.oauth_tokens t on t.workspace_id = s.workspace_id and t.social_account_id = s.social_account_id
-        join analytics.social_accounts a on a.workspace_id = s.workspace_id and a.id = s.social_account_id
-        join analytics.workspaces w on w.id = s.workspace_id
-      where s.provider = sidecar_take_insights.provider and s.next_at <= clock_timestamp() and (s.claimed_until is null or s.claimed_until <= clock_timestamp())
-        -- With an access that has run out the refresh comes first; then this is still due.
-        and a.status in ('active', 'expiring') and a.platform_user_id is not null and (t.expires_at is null or t.expires_at > clock_timestamp()) and w.status = 'active'
-    ), chosen as (
-      -- One of each workspace before a second of any, and first whoever was served longest ago. Twice as many as wanted: another
-      -- sidecar may be taking some of them at this moment.
-      select d.workspace_id, d.social_account_id, d.kind, row_number() over (order by d.place, x.served_at nulls first, d.next_at, d.workspace_id) as turn
-      from due d left join analytics_private.insight_turns x on x.workspace_id = d.workspace_id and x.provider = sidecar_take_insights.provider
-      order by turn limit 2 * sidecar_take_insights.batch
-    ), locked as (
-      select s.workspace_id, s.social_account_id, s.kind, c.turn
-      from chosen c join analytics_private.account_schedules s on s.workspace_id = c.workspace_id and s.social_account_id = c.social_account_id and s.kind = c.kind
-      where s.next_at <= clock_timestamp() and (s.claimed_until is null or s.claimed_until <= clock_timestamp())
-      order by c.turn limit sidecar_take_insights.batch for update of s skip locked
-    ), served as (
-      -- In one order, so that two at once cannot wait for each other.
-      insert into analytics_private.insight_turns (workspace_id, provider, served_at)
-      select l.workspace_id, sidecar_take_insights.provider, clock_timestamp() from (select distinct k.workspace_id from locked k) l order by l.workspace_id
-      on conflict (workspace_id, provider) do update set served_at = excluded.served_at
-    ), taken as (
-      update analytics_private.account_schedules s set claim = gen_random_uuid(), claimed_by = left(sidecar_take_insights.worker, 200),
-        claimed_until = clock_timestamp() + make_interval(secs => sidecar_take_insights.lease_seconds)
-      from locked l where s.workspace_id = l.workspace_id and s.social_account_id = l.social_account_id and s.kind = l.kind
-      returning s.workspace_id, s.social_account_id, s.claim, s.kind, s.reads_all, l.turn
-    )
-    select k.workspace_id, k.social_account_id, k.claim, k.kind::text, a.platform::text, a.platform_user_id::text, t.version, t.access_token,
-      analytics_private.insight_metrics(a.platform), r.refused,
-      case when k.kind = 'account' then analytics_private.insight_days(a.platform, k.workspace_id, k.social_account_id, r.refused) else '{}' end,
-      p.fresh_posts, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
-    from taken k join analytics.social_accounts a on a.workspace_id = k.workspace_id and a.id = k.social_account_id
-      join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.social_account_id
-      cross join lateral (select analytics_private.refused_metrics(sidecar_take_insights.provider, a.platform, k.workspace_id, k.social_account_id) as refused) r
-      cross join lateral (
-        select coalesce(array_agg(y.platform_post_id::text) filter (where y.next_at is null or y.next_at > clock_timestamp()), '{}') as fresh_posts,
-          min(c.posted_at) filter (where y.next_at <= clock_timestamp()) as oldest_due
-        from analytics_private.post_schedules y join analytics.top_content c on c.workspace_id = y.workspace_id and c.social_account_id = y.social_account_id and c.platform_post_id = y.platform_post_id
-        where k.kind = 'posts' and y.workspace_id = k.workspace_id and y.social_account_id = k.social_account_id) p
-    order by k.turn;
+  -- One of each workspace, whoever was served longest ago first: that ends as soon as there are enough. Only when there are not
+  -- is it looked how much more each of them has.
+  foreach depth in array array[1, batch] loop
+    return query
+      with chosen as (
+        select d.workspace_id, d.social_account_id, d.kind, d.place, x.served_at, d.next_at
+        from (select i.workspace_id, i.served_at from analytics_private.insight_turns i join analytics.workspaces w on w.id = i.workspace_id and w.status = 'active'
+            where i.provider = sidecar_take_insights.provider order by i.served_at) x
+          cross join lateral (
+            select s.workspace_id, s.social_account_id, s.kind, s.next_at, row_number() over (order by s.next_at, s.social_account_id, s.kind) as place
+            from analytics_private.account_schedules s
+              join analytics_private.oauth_tokens t on t.workspace_id = s.workspace_id and t.social_account_id = s.social_account_id
+              join analytics.social_accounts a on a.workspace_id = s.workspace_id and a.id = s.social_account_id
+            where s.workspace_id = x.workspace_id and s.provider = sidecar_take_insights.provider and s.next_at <= clock_timestamp()
+              and (s.claimed_until is null or s.claimed_until <= clock_timestamp())
+              -- With an access that has run out the refresh comes first; then this is still due.
+              and a.status in ('active', 'expiring') and a.platform_user_id is not null and (t.expires_at is null or t.expires_at > clock_timestamp())
+            order by s.next_at, s.social_account_id, s.kind limit depth) d
+        -- Twice as many as wanted: another sidecar may be taking some of them at this moment.
+        limit case when depth = 1 then 2 * wanted end
+      ), ordered as (
+        select c.*, row_number() over (order by c.place, c.served_at, c.next_at, c.workspace_id) as turn from chosen c
+      ), locked as (
+        select s.workspace_id, s.social_account_id, s.kind, c.turn
+        from ordered c join analytics_private.account_schedules s on s.workspace_id = c.workspace_id and s.social_account_id = c.social_account_id and s.kind = c.kind
+        where s.next_at <= clock_timestamp() and (s.claimed_until is null or s.claimed_until <= clock_timestamp())
+        order by c.turn limit wanted for update of s skip locked
+      ), served as (
+        -- In one order, so that two at once cannot wait for each other.
+        insert into analytics_private.insight_turns (workspace_id, provider, served_at)
+        select l.workspace_id, sidecar_take_insights.provider, clock_timestamp() from (select distinct k.workspace_id from locked k) l order by l.workspace_id
+        on conflict (workspace_id, provider) do update set served_at = excluded.served_at
+      ), taken as (
+        update analytics_private.account_schedules s set claim = gen_random_uuid(), claimed_by = left(sidecar_take_insights.worker, 200),
+          claimed_until = clock_timestamp() + make_interval(secs => sidecar_take_insights.lease_seconds)
+        from locked l where s.workspace_id = l.workspace_id and s.social_account_id = l.social_account_id and s.kind = l.kind
+        returning s.workspace_id, s.social_account_id, s.claim, s.kind, s.reads_all, l.turn
+      )
+      select k.workspace_id, k.social_account_id, k.claim, k.kind::text, a.platform::text, a.platform_user_id::text, t.version, t.access_token,
+        analytics_private.insight_metrics(a.platform), r.refused,
+        case when k.kind = 'account' then analytics_private.insight_days(a.platform, k.workspace_id, k.social_account_id, r.refused) else '{}' end,
+        p.fresh_posts, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
+      from taken k join analytics.social_accounts a on a.workspace_id = k.workspace_id and a.id = k.social_account_id
+        join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.social_account_id
+        cross join lateral (select analytics_private.refused_metrics(sidecar_take_insights.provider, a.platform, k.workspace_id, k.social_account_id) as refused) r
+        cross join lateral (
+          select coalesce(array_agg(y.platform_post_id::text) filter (where y.next_at is null or y.next_at > clock_timestamp()), '{}') as fresh_posts,
+            min(c.posted_at) filter (where y.next_at <= clock_timestamp()) as oldest_due
+          from analytics_private.post_schedules y join analytics.top_content c on c.workspace_id = y.workspace_id and c.social_account_id = y.social_account_id and c.platform_post_id = y.platform_post_id
+          where k.kind = 'posts' and y.workspace_id = k.workspace_id and y.social_account_id = k.social_account_id) p
+      order by k.turn;
+    get diagnostics taken_now = row_count;
+    wanted := wanted - taken_now;
+    exit when wanted <= 0;
+  end loop;
 end
 $$;
 comment on function analytics_private.sidecar_take_insights(text, text, integer, integer) is

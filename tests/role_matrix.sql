@@ -89,7 +89,7 @@ begin
   insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id) select t.workspace_id, t.social_account_id, t.platform_post_id from analytics.top_content t;
   insert into analytics_private.metric_refusals (workspace_id, social_account_id, subject, api_name, code, until) select s.workspace_id, s.id, 'account', 'views', '10', now() + interval '1 day' from analytics.social_accounts s;
   insert into analytics_private.app_metric_refusals (provider, platform, subject, api_name, code, until) values ('x', 'x', 'account', 'views', '100', now() + interval '1 day');
-  insert into analytics_private.insight_turns (workspace_id, provider, served_at) select distinct s.workspace_id, 'x', now() from analytics.social_accounts s;
+  insert into analytics_private.insight_turns (workspace_id, provider, served_at) select distinct s.workspace_id, 'x', now() from analytics.social_accounts s on conflict do nothing;
   perform analytics_private.sidecar_note_limit('x', 95, 60);
   perform analytics_private.map_db_login(session_user::text, pg_temp.person('owner'));
   perform analytics_private.enqueue_job('instagram_profile', 'unlocked', '{"username": "unlocked"}');
