@@ -778,7 +778,6 @@ declare
   account analytics.social_accounts;
   given jsonb;
   row analytics.audience_insights;
-  stored analytics.audience_insights;
   unknown text[];
 begin
   perform analytics_private.require_user();
@@ -817,18 +816,7 @@ begin
   row.active_hours := analytics_private.insight_list('hour', 'active_hours', given -> 'active_hours');
   row.active_days := analytics_private.insight_list('day', 'active_days', given -> 'active_days');
   row.source := record_audience.source;
-  insert into analytics.audience_insights values (row.*) on conflict do nothing;
-  if not found then
-    select i.* into stored from analytics.audience_insights i
-    where i.workspace_id = row.workspace_id and i.social_account_id = row.social_account_id and i.audience = row.audience and i.captured_at = row.captured_at;
-    if to_jsonb(stored) - 'source' <> to_jsonb(row) - 'source' then
-      perform analytics_private.raise_error('CONFLICT', 'other insights of this audience were captured at that moment', 'what the platform restated has a captured_at of its own');
-    end if;
-    return jsonb_build_object('account_id', account.id, 'recorded', false, 'snapshot_date', row.snapshot_date);
-  end if;
-  perform analytics_private.write_audit('audience.recorded', 'social_account', account.id, jsonb_build_object('audience', row.audience, 'snapshot_date', row.snapshot_date,
-    'source', row.source), account.workspace_id);
-  return jsonb_build_object('account_id', account.id, 'recorded', true, 'snapshot_date', row.snapshot_date);
+  return analytics_private.store_audience(account, row);
 end
 $$;
 

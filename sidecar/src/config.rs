@@ -579,7 +579,12 @@ mod tests {
     #[test]
     fn accounts_are_connected_where_keys_apps_and_an_address_are_set() {
         let keys = "b8ZqcEk0qtT2vG8l0YH1jY8o6cJvVx8a8v1X1bT0m2U=";
-        let apps = [("X_CLIENT_ID", "x-id"), ("X_CLIENT_SECRET", "s3cret-x"), ("GOOGLE_CLIENT_ID", "g-id"), ("GOOGLE_CLIENT_SECRET", "s3cret-g")];
+        let apps = [
+            ("X_CLIENT_ID", "x-id"),
+            ("X_CLIENT_SECRET", "s3cret-x"),
+            ("GOOGLE_CLIENT_ID", "g-id"),
+            ("GOOGLE_CLIENT_SECRET", "s3cret-g"),
+        ];
         let set = [&GOOD[..], &[("TOKEN_KEYS", keys)], &apps].concat();
         assert!(check(&[], &GOOD).expect("good").connect.is_none());
         let config = check(&["--oauth-public-url=https://connect.example.com/a/"], &set).expect("good");

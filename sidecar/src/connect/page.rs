@@ -14,9 +14,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State as Shared};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue,
+    LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -275,15 +275,27 @@ impl From<TokenError> for Failure {
             }
             TokenError::Configuration { .. } => {
                 tracing::error!(%error, "the provider does not accept our app");
-                Failure::new("configuration", "SERVICE_UNAVAILABLE", "the provider does not accept this service at the moment; its operator has to see to it")
+                Failure::new(
+                    "configuration",
+                    "SERVICE_UNAVAILABLE",
+                    "the provider does not accept this service at the moment; its operator has to see to it",
+                )
             }
-            TokenError::Denied { .. } => {
-                Failure::new("permission_missing", "OAUTH_ERROR", "a permission is missing that is needed to see the accounts; leave all of them ticked on the provider's page")
-            }
-            TokenError::Throttled { .. } => {
-                Failure::new("throttled", "RATE_LIMITED", "the provider asks for fewer requests; try again in some minutes")
-            }
-            _ => Failure::new("provider_unavailable", "EXTERNAL_API_ERROR", "the provider could not be understood or reached; try again"),
+            TokenError::Denied { .. } => Failure::new(
+                "permission_missing",
+                "OAUTH_ERROR",
+                "a permission is missing that is needed to see the accounts; leave all of them ticked on the provider's page",
+            ),
+            TokenError::Throttled { .. } => Failure::new(
+                "throttled",
+                "RATE_LIMITED",
+                "the provider asks for fewer requests; try again in some minutes",
+            ),
+            _ => Failure::new(
+                "provider_unavailable",
+                "EXTERNAL_API_ERROR",
+                "the provider could not be understood or reached; try again",
+            ),
         }
     }
 }
@@ -309,8 +321,10 @@ impl Pages {
     /// Where the browser's secret is sent back to, and only there.
     fn cookie(&self, name: &str, value: &str, platform: Platform, seconds: u32) -> String {
         let path = self.public_url.path().trim_end_matches('/');
-        let mut cookie =
-            format!("{name}={value}; Path={path}/oauth/callback/{}; Max-Age={seconds}; HttpOnly; SameSite=Lax", platform.name());
+        let mut cookie = format!(
+            "{name}={value}; Path={path}/oauth/callback/{}; Max-Age={seconds}; HttpOnly; SameSite=Lax",
+            platform.name()
+        );
         if self.public_url.scheme() == "https" || !is_loopback(&self.public_url) {
             cookie.push_str("; Secure");
         }
@@ -335,7 +349,10 @@ impl Pages {
             return Err(Trouble::Unavailable("the database knows providers that this sidecar does not".to_owned()));
         };
         let Some(remote) = self.remotes.get(&provider) else {
-            tracing::error!(provider = provider.name(), "a member wants to connect, but there is no app for this provider");
+            tracing::error!(
+                provider = provider.name(),
+                "a member wants to connect, but there is no app for this provider"
+            );
             return Err(Trouble::Unavailable(format!("no app is set up for {}", provider.name())));
         };
         let random = || Trouble::Unavailable("the system gives no random numbers".to_owned());
@@ -400,7 +417,8 @@ impl Pages {
 
     /// From the provider's answer to accounts that can be chosen from; false when there are none.
     async fn exchange(&self, opened: &Opened, answer: Answer) -> Result<bool, Failure> {
-        let refused = |reason| Failure::new(reason, "OAUTH_ERROR", "the provider's answer did not belong to this attempt");
+        let refused =
+            |reason| Failure::new(reason, "OAUTH_ERROR", "the provider's answer did not belong to this attempt");
         let Some(provider) = Provider::from_name(&opened.provider) else {
             return Err(refused("provider_unknown"));
         };
@@ -418,9 +436,11 @@ impl Pages {
                 "access_denied" | "user_cancelled_authorize" | "user_cancelled_login" => {
                     Failure::new("declined", "FORBIDDEN", "access was not granted on the provider's page")
                 }
-                "server_error" | "temporarily_unavailable" => {
-                    Failure::new("provider_unavailable", "EXTERNAL_API_ERROR", "the provider cannot answer now; try again later")
-                }
+                "server_error" | "temporarily_unavailable" => Failure::new(
+                    "provider_unavailable",
+                    "EXTERNAL_API_ERROR",
+                    "the provider cannot answer now; try again later",
+                ),
                 _ => Failure::new("provider_refused", "OAUTH_ERROR", "the provider refused the request"),
             });
         }

@@ -139,7 +139,9 @@ impl Keeper {
         let refresh_token = due.refresh_token.as_deref();
         Ok(Grant {
             access_token: self.keyring.open(&binding("access_token"), &due.access_token)?,
-            refresh_token: refresh_token.map(|token| self.keyring.open(&binding("refresh_token"), token)).transpose()?,
+            refresh_token: refresh_token
+                .map(|token| self.keyring.open(&binding("refresh_token"), token))
+                .transpose()?,
             issued_at: due.issued_at,
             access_expires_at: due.expires_at,
             refresh_expires_at: due.refresh_expires_at,
@@ -187,12 +189,10 @@ impl Keeper {
     }
 
     async fn revoke(&self, remote: &Remote, revoking: &Revoking) -> (&'static str, Option<Duration>) {
-        let binding =
-            |column| Binding { workspace: revoking.workspace_id, connection: revoking.account_id, column };
+        let binding = |column| Binding { workspace: revoking.workspace_id, connection: revoking.account_id, column };
         let access_token = self.keyring.open(&binding("access_token"), &revoking.access_token);
         let refresh_token = revoking.refresh_token.as_deref();
-        let refresh_token =
-            refresh_token.map(|token| self.keyring.open(&binding("refresh_token"), token)).transpose();
+        let refresh_token = refresh_token.map(|token| self.keyring.open(&binding("refresh_token"), token)).transpose();
         let (Ok(access_token), Ok(refresh_token)) = (access_token, refresh_token) else {
             return ("unreadable", None);
         };
@@ -252,7 +252,9 @@ fn health(error: Option<&TokenError>) -> (bool, Option<Duration>) {
 }
 
 /// A report, repeated while the database is away.
-pub(crate) async fn carried<T, F: Future<Output = Result<T, QueueError>>>(report: impl Fn() -> F) -> Result<T, QueueError> {
+pub(crate) async fn carried<T, F: Future<Output = Result<T, QueueError>>>(
+    report: impl Fn() -> F,
+) -> Result<T, QueueError> {
     let until = Instant::now() + CARRY;
     let mut tries = 0;
     loop {

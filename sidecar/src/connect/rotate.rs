@@ -113,7 +113,9 @@ pub async fn run(rotation: &Rotation, store: &Store, keyring: &Keyring) -> ExitC
     match rotate(store, keyring, rotation.batch.clamp(1, 10_000)).await {
         Ok(Rotated { rows, resealed, overtaken, unreadable }) => {
             let rate = rows as f64 / started.elapsed().as_secs_f64().max(0.001);
-            println!("{rows} rows, {resealed} sealed anew, {overtaken} changed meanwhile, {unreadable} unreadable, {rate:.0} rows/s");
+            println!(
+                "{rows} rows, {resealed} sealed anew, {overtaken} changed meanwhile, {unreadable} unreadable, {rate:.0} rows/s"
+            );
             if unreadable == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {

@@ -352,18 +352,17 @@ impl Store {
 
     /// How many were stored; the others changed meanwhile.
     pub async fn store_rotated(&self, place: &str, rows: &Resealed) -> Result<i64, QueueError> {
-        let query = sqlx::query_scalar(
-            "select analytics_private.sidecar_store_rotated($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(place)
-        .bind(&rows.workspace_ids)
-        .bind(&rows.ids)
-        .bind(&rows.old_access)
-        .bind(&rows.new_access)
-        .bind(&rows.old_refresh)
-        .bind(&rows.new_refresh)
-        .bind(&rows.new_oauth1)
-        .bind(&rows.new_oauth1_secret);
+        let query =
+            sqlx::query_scalar("select analytics_private.sidecar_store_rotated($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+                .bind(place)
+                .bind(&rows.workspace_ids)
+                .bind(&rows.ids)
+                .bind(&rows.old_access)
+                .bind(&rows.new_access)
+                .bind(&rows.old_refresh)
+                .bind(&rows.new_refresh)
+                .bind(&rows.new_oauth1)
+                .bind(&rows.new_oauth1_secret);
         in_time(query.fetch_one(self.0.pool())).await
     }
 }
