@@ -159,7 +159,7 @@ $$;
 -- Looks people up by their numbers, however many there are in the workspace; hence the settings.
 create or replace function analytics_private.people_page(account analytics.social_accounts, people analytics.follower_set, beyond bigint, size integer, out items jsonb, out last_number bigint)
 language plpgsql stable set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan as $$
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan set jit = off as $$
 declare
   numbers constant bigint[] := array(select m from analytics.members(people_page.people, people_page.beyond, people_page.size + 1) m);
 begin
@@ -216,7 +216,7 @@ create or replace function analytics_private.changed_people(
 ) returns table (
   id uuid, number bigint, user_id text, username text, full_name text, profile_pic_url text, verified boolean, follower_count bigint, details_at timestamptz, extra_data jsonb,
   has_returned boolean, since timestamptz
-) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off as $$
+) language plpgsql stable set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_nestloop = off set jit = off as $$
 declare
   is_coming constant boolean := kind in (1, 4);
   people analytics.follower_set := (case kind when 1 then gained when 4 then gained when 2 then lost when 5 then lost else gone end)::analytics.follower_set;

@@ -457,8 +457,9 @@ $$;
 create or replace function analytics_private.store_metrics(
   account analytics.social_accounts, metrics text[], measured_at timestamptz[], captured_at timestamptz[], metric_values bigint[], reasons text[], source text
 ) returns jsonb language plpgsql volatile set search_path = pg_catalog, pg_temp
--- What is there is found by its key, and joined by hash: a list has as many rows as it has.
-set enable_seqscan = off set enable_nestloop = off as $$
+-- What is there is found by its key, and joined by hash: a list has as many rows as it has. What is off is only costed high, which
+-- would have the plan compiled.
+set enable_seqscan = off set enable_nestloop = off set jit = off as $$
 #variable_conflict use_column
 declare
   given constant integer := coalesce(cardinality(store_metrics.metrics), 0);

@@ -199,7 +199,7 @@ comment on function analytics_private.refresh_size_tiers() is 'how engagement sp
 -- Definer: reads and writes whole tables for whoever keeps the house.
 create or replace function analytics_private.derive_creator_metadata(profile_ids uuid[] default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
-set enable_nestloop = off set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+set enable_nestloop = off set enable_seqscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
   targets constant uuid[] := coalesce(derive_creator_metadata.profile_ids, array(select p.id from analytics.profiles p));

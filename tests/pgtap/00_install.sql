@@ -319,5 +319,9 @@ select set_eq($$select t from pg_temp.contents(array(select pg_temp.tables() exc
 update analytics_private.installed_files set checksum = 'other' where file = '40_access.sql';
 select throws_like('select analytics.install()', '%40_access.sql%', 'a file that was applied with other content is an error naming the file');
 
+-- A plan whose parts are switched off costs so much that it would be compiled at each call.
+select is_empty($$select p.oid::regprocedure from pg_catalog.pg_proc p where p.pronamespace in ('analytics'::regnamespace, 'analytics_private'::regnamespace)
+  and exists (select from unnest(p.proconfig) c where c like 'enable\_%=off') and 'jit=off' <> all (p.proconfig)$$, 'whoever switches plans off switches JIT off');
+
 select * from finish();
 rollback;
