@@ -48,7 +48,7 @@ def record(table):
                     if row[0] != ROWS:
                         raise SystemExit(f"{row[0]} captures were recorded")
                 else:
-                    took, row = timed(gateway, "select analytics.record_metrics(%s, metrics => %s, measured_at => %s, metric_values => %s) -> 'recorded'", [ACCOUNT, *arrays])
+                    took, row = timed(gateway, "select analytics.record_metrics(%s, metrics => %b, measured_at => %b, metric_values => %b::bigint[]) -> 'recorded'", [ACCOUNT, *arrays])
                     if row[0] != ROWS:
                         raise SystemExit(f"{row[0]} captures were recorded")
                 if round > 0:

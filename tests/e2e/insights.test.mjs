@@ -27,6 +27,8 @@ const values = (id, metric) =>
   sql`select measured_at, value, reason from analytics.metrics_snapshots where social_account_id = ${id} and metric = ${metric} order by measured_at desc, captured_at desc`;
 
 before(async () => {
+  // Other files put the clock of the stand-in forward.
+  await standin("/oauth", undefined, "DELETE");
   await sql`select analytics_private.allow_redirect(${APP})`;
   await sql`select analytics_private.set_setting('job_backoff_base', '50 milliseconds')`;
   await sql`select analytics_private.set_setting('insight_days', '4')`;
