@@ -231,7 +231,7 @@ async function numbers(supabase, account) {
   fact("net, before", `${number(growth.net)} (${percent(growth.net_rate)}), ${number(growth.previous_net)}`);
   fact("not known", growth.reason);
   const series = await call(supabase, "metric_series", { account_id: account.id, metric: "views" });
-  fact("views a day", await call(supabase, "sparkline", { values: series.map(({ value }) => value) }));
+  fact("views a day", await call(supabase, "sparkline", { numbers: series.map(({ value }) => value) }));
   for (const { reason } of await call(supabase, "anomalies", { account_id: account.id, metric: "views" })) fact("stands out", reason);
   const times = (await call(supabase, "best_posting_times", { account_id: account.id })).filter(({ place }) => place === 1);
   const weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];

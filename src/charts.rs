@@ -39,15 +39,15 @@ fn csv_record(fields: Array<&str>) -> String {
 }
 
 #[pg_extern(immutable, strict, parallel_safe)]
-fn sparkline(values: Array<f64>) -> String {
-    domain::sparkline(values.iter().collect::<Vec<_>>().into_iter())
+fn sparkline(numbers: Array<f64>) -> String {
+    domain::sparkline(numbers.iter().collect::<Vec<_>>().into_iter())
 }
 
 extension_sql!(
     r"
 comment on function sparkline(double precision[]) is
 $$a line of values as a line of text, a block for each
-values: lowest to highest of the finite ones are ▁▂▃▄▅▆▇█; NULL and NaN are ·, equal values are in the middle, an infinity is at the end of the scale. Returns as many characters as there are values.
+numbers: lowest to highest of the finite ones are ▁▂▃▄▅▆▇█; NULL and NaN are ·, equal values are in the middle, an infinity is at the end of the scale. Returns as many characters as there are numbers.
 Example: select analytics.sparkline(array[1, 5, 22, 13, null, 53]) = '▁▁▄▂·█'$$;
 ",
     name = "sparkline_comment",
