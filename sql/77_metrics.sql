@@ -345,7 +345,7 @@ insert into analytics.number_formulas (number, unit, formula, denominator, table
   ('metric_totals.mean_per_day', 'as in metric_registry', 'sum of the known days / number of known days', 'known days', '{metrics_snapshots}', null, null),
   ('metric_totals.change_rate', 'percent', '(value - previous_value) / previous_value * 100', 'the sum of the equal period before', '{metrics_snapshots}', null, null),
   ('growth.start_value', 'people', 'the last capture up to 36 hours before since, else the first one after it', null, '{metrics_snapshots}', null, null),
-  ('growth.end_value', 'people', 'the last capture before until', null, '{metrics_snapshots}', null, null),
+  ('growth.end_value', 'people', 'the last capture up to until', null, '{metrics_snapshots}', null, null),
   ('growth.days', 'days', 'days of the zone that touch the period', null, '{}', null, null),
   ('growth.days_with_captures', 'days', 'those with a known value', null, '{metrics_snapshots}', null, null),
   ('growth.net', 'people', 'end_value - start_value', null, '{metrics_snapshots}', 'onlinemarketingmetrics.com/follower-growth-rate-calculator', 'start: the last capture up to 36 hours before since, else the first one after it'),
@@ -454,18 +454,42 @@ begin
 end
 $$;
 
+-- A long list is compared with what is there in one join: half the work of asking the index for each row. Nobody else writes for this
+-- account, so only a list that names a capture twice fails: null then, and nothing is stored.
+create or replace function analytics_private.insert_captures(
+  account analytics.social_accounts, metrics text[], measured_at timestamptz[], captured_at timestamptz[], metric_values bigint[], reasons text[], source text,
+  first_measured_at timestamptz, last_measured_at timestamptz
+) returns bigint language plpgsql volatile set search_path = pg_catalog, pg_temp
+-- What is there is found by its key, and joined by hash: the planner cannot know how many a list has. What is off is only costed
+-- high, which would have the plan compiled.
+set enable_seqscan = off set enable_nestloop = off set jit = off as $$
+#variable_conflict use_column
+declare
+  n bigint;
+begin
+  insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, reason, source)
+  select account.workspace_id, account.id, u.metric, u.measured_at, u.captured_at, u.value, case when u.value is null then u.reason end, insert_captures.source
+  from unnest(insert_captures.metrics, insert_captures.measured_at, insert_captures.captured_at, insert_captures.metric_values, insert_captures.reasons)
+    as u (metric, measured_at, captured_at, value, reason)
+  where not exists (
+    select from analytics.metrics_snapshots m
+    where m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = u.metric and m.measured_at = u.measured_at and m.captured_at = u.captured_at
+      and m.measured_at >= insert_captures.first_measured_at and m.measured_at <= insert_captures.last_measured_at);
+  get diagnostics n = row_count;
+  return n;
+exception when unique_violation then
+  return null;
+end
+$$;
+
 create or replace function analytics_private.store_metrics(
   account analytics.social_accounts, metrics text[], measured_at timestamptz[], captured_at timestamptz[], metric_values bigint[], reasons text[], source text
-) returns jsonb language plpgsql volatile set search_path = pg_catalog, pg_temp
--- What is there is found by its key, and joined by hash: a list has as many rows as it has. What is off is only costed high, which
--- would have the plan compiled.
-set enable_seqscan = off set enable_nestloop = off set jit = off as $$
+) returns jsonb language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   given constant integer := coalesce(cardinality(store_metrics.metrics), 0);
   unknown text[];
   span record;
-  is_long boolean;
   n bigint;
   other record;
 begin
@@ -485,25 +509,11 @@ begin
     perform analytics_private.refuse_captures(format('entry %s: value is negative or beyond 10^15', span.impossible), 'a hidden count is null', array[span.impossible]);
   end if;
 
-  -- A long list is compared with what is there in one join: half the work of asking the index for each row. Nobody else writes for
-  -- this account, so only a list that names a capture twice fails, and is stored the other way.
-  is_long := given >= 1000;
-  if is_long then
-    begin
-      insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, reason, source)
-      select account.workspace_id, account.id, u.metric, u.measured_at, u.captured_at, u.value, case when u.value is null then u.reason end, store_metrics.source
-      from unnest(store_metrics.metrics, store_metrics.measured_at, store_metrics.captured_at, store_metrics.metric_values, store_metrics.reasons)
-        as u (metric, measured_at, captured_at, value, reason)
-      where not exists (
-        select from analytics.metrics_snapshots m
-        where m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = u.metric and m.measured_at = u.measured_at and m.captured_at = u.captured_at
-          and m.measured_at >= span.first_measured_at and m.measured_at <= span.last_measured_at);
-      get diagnostics n = row_count;
-    exception when unique_violation then
-      is_long := false;
-    end;
+  if given >= 1000 then
+    n := analytics_private.insert_captures(account, store_metrics.metrics, store_metrics.measured_at, store_metrics.captured_at, store_metrics.metric_values, store_metrics.reasons,
+      store_metrics.source, span.first_measured_at, span.last_measured_at);
   end if;
-  if not is_long then
+  if n is null then
     insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, reason, source)
     select account.workspace_id, account.id, u.metric, u.measured_at, u.captured_at, u.value, case when u.value is null then u.reason end, store_metrics.source
     from unnest(store_metrics.metrics, store_metrics.measured_at, store_metrics.captured_at, store_metrics.metric_values, store_metrics.reasons)
@@ -516,7 +526,8 @@ begin
     from unnest(store_metrics.metrics, store_metrics.measured_at, store_metrics.captured_at, store_metrics.metric_values) with ordinality as u (metric, measured_at, captured_at, value, place)
       join analytics.metrics_snapshots m on m.workspace_id = account.workspace_id and m.social_account_id = account.id and m.metric = u.metric
         and m.measured_at = u.measured_at and m.captured_at = u.captured_at
-    where m.value is distinct from u.value order by u.place limit 1;
+    -- What other captures the account has, years of them, is not read.
+    where m.measured_at >= span.first_measured_at and m.measured_at <= span.last_measured_at and m.value is distinct from u.value order by u.place limit 1;
     if found then
       perform analytics_private.raise_error('CONFLICT', format('entry %s: another value of %s was captured at that moment', other.place, other.metric),
         'a value that the platform restated has a captured_at of its own', jsonb_build_object('positions', array[other.place], 'metric', other.metric, 'measured_at', other.measured_at, 'captured_at', other.captured_at));
@@ -1161,7 +1172,9 @@ begin
   line := analytics_private.days_of(first, last, zone);
   days := cardinality(line.starts);
   line.starts[1] := greatest(line.starts[1], first);
-  line.ends[days] := least(line.ends[days], last);
+  -- What was captured at the very end is the end, as what was captured at the very start is the start: periods that follow each other
+  -- leave nothing out and count nothing twice.
+  line.ends[days] := least(line.ends[days], last) + interval '1 microsecond';
   select count(v.value), max(v.captured_at), (array_agg(v.value order by v.place desc))[1] as value, max(v.measured_at) as measured_at,
     (array_agg(v.value order by v.place))[1] as first_value, min(v.measured_at) as first_measured_at
   into ended
@@ -1235,7 +1248,7 @@ $$;
 comment on function analytics.growth(uuid, timestamptz, timestamptz, text, text, timestamptz) is
 $$how a level of an account (followers, following, posts) changed over a period
 since, until: default the last 30 whole days of the zone. as_known_at: as in metrics().
-Returns one row: start_value (the last capture up to 36 hours before since, else the first after it) and end_value (the last before until) with the moments they held; net = end - start; net_rate in percent of the start; gained and lost (from the platform's daily follows and unfollows when the period is of whole days and every one is known, else from complete follower lists at both ends; else null) with gross_rate and churn_rate in percent of the start; weekly_rate: percent a week, compound; previous_net: the net of the equal period before, change = net - previous_net; days, days_with_captures; reason: in words what is missing. Nothing is carried over gaps, nothing unknown is 0.
+Returns one row: start_value (the last capture up to 36 hours before since, else the first after it) and end_value (the last up to until) with the moments they held; net = end - start; net_rate in percent of the start; gained and lost (from the platform's daily follows and unfollows when the period is of whole days and every one is known, else from complete follower lists at both ends; else null) with gross_rate and churn_rate in percent of the start; weekly_rate: percent a week, compound; previous_net: the net of the equal period before, change = net - previous_net; days, days_with_captures; reason: in words what is missing. Nothing is carried over gaps, nothing unknown is 0.
 Errors: VALIDATION_ERROR, UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such account in the caller's workspaces).
 Example: select net is null from analytics.growth('0195c3a0-0000-7000-8000-0000000000c0', '2020-01-01', '2020-02-01')$$;
 
@@ -1461,6 +1474,8 @@ begin
       select to_jsonb(g) into computed from analytics.growth(explain.account_id, first, last, name, zone) g;
       names := names || case when field in ('gained', 'gross_rate', 'lost', 'churn_rate') then array['follows', 'unfollows'] else '{}' end;
       evidence_from := case when field in ('previous_net', 'change') then analytics_private.start_before(first, last, zone) else first end - interval '36 hours';
+      -- With the capture at the very end.
+      evidence_until := last + interval '1 microsecond';
     when 'metric_totals' then
       select to_jsonb(t) into computed from analytics.metric_totals(explain.account_id, first, last, array[name], zone) t;
       whole := analytics_private.whole_days(case when field in ('previous_value', 'change_rate') then analytics_private.start_before(first, last, zone) else first end, last, zone);

@@ -990,6 +990,21 @@ $$;
 comment on function analytics_private.sidecar_store_refreshed(uuid, bigint, text, text, text, text[], timestamptz, timestamptz, timestamptz, timestamptz) is
   'stores a refreshed grant over the version it was made from: stored, superseded (another grant came first, drop this one) or gone (disconnected meanwhile: give this one back). A null refresh token keeps the stored one; errors: VALIDATION_ERROR (no access token), ENCRYPTION_ERROR';
 
+-- The access of an account has ended, for a reason in words; kind is how that came to be known. The caller holds the account's row.
+create or replace function analytics_private.end_access(account analytics.social_accounts, provider text, kind text, reason text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+declare
+  connect_again constant text := 'connect the account again; its history stays';
+begin
+  update analytics_private.oauth_tokens t set refresh_at = null, claim = null, claimed_by = null, claimed_until = null, calling_since = null, failures = t.failures + 1,
+    last_error = left(end_access.reason, 500)
+  where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
+  perform analytics_private.set_account_status(account, 'reconnect_required', left(end_access.reason, 500), connect_again);
+  perform analytics_private.tell_member(account, 'reconnect_required', left(format('the access to %s %s has ended: %s', account.platform, account.handle, end_access.reason), 500), connect_again);
+  perform analytics_private.write_audit('connection.lost', 'social_account', account.id, jsonb_build_object('provider', end_access.provider, 'kind', end_access.kind), account.workspace_id);
+end
+$$;
+
 create or replace function analytics_private.sidecar_fail_refresh(
   account_id uuid, claim uuid, version bigint, kind text, message text, retry_after_seconds double precision default null
 ) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -999,7 +1014,6 @@ declare
   provider text;
   wait double precision;
   reason text;
-  connect_again constant text := 'connect the account again; its history stays';
 begin
   if sidecar_fail_refresh.kind is null or sidecar_fail_refresh.kind not in ('final', 'spent', 'configuration', 'throttled', 'temporary', 'malformed', 'sealed') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such kind of failure', 'final, spent, configuration, throttled, temporary, malformed or sealed', '{"field": "kind"}');
@@ -1018,15 +1032,8 @@ begin
         then format('the answer of %s to a renewal was lost in a crash, and %1$s gives each only once', provider)
       when sidecar_fail_refresh.kind = 'spent' then format('%s says that this access was renewed by somebody else or withdrawn', provider)
       else coalesce(nullif(left(sidecar_fail_refresh.message, 400), ''), format('%s has ended the access', provider)) end;
-    update analytics_private.oauth_tokens t set refresh_at = null, claim = null, claimed_by = null, claimed_until = null, calling_since = null,
-      failures = t.failures + 1, last_error = left(reason, 500)
-    where t.workspace_id = held.workspace_id and t.social_account_id = held.social_account_id;
-    perform analytics_private.set_account_status(account, 'reconnect_required', reason, connect_again);
-    perform analytics_private.tell_member(account, 'reconnect_required',
-      format('the access to %s %s has ended: %s', account.platform, account.handle, reason), connect_again);
-    perform analytics_private.write_audit('connection.lost', 'social_account', account.id,
-      jsonb_build_object('provider', held.provider, 'kind', case when sidecar_fail_refresh.kind = 'spent' and held.lost_call_at is not null then 'lost_in_crash' else sidecar_fail_refresh.kind end),
-      account.workspace_id);
+    perform analytics_private.end_access(account, held.provider,
+      case when sidecar_fail_refresh.kind = 'spent' and held.lost_call_at is not null then 'lost_in_crash' else sidecar_fail_refresh.kind end, reason);
     return jsonb_build_object('state', 'reconnect_required', 'reason', reason);
   end if;
   wait := greatest(

@@ -406,20 +406,6 @@ begin
 end
 $$;
 
--- The access of an account has ended, as a platform said in answer to a question.
-create or replace function analytics_private.end_access(account analytics.social_accounts, provider text, reason text) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
-declare
-  connect_again constant text := 'connect the account again; its history stays';
-begin
-  update analytics_private.oauth_tokens t set refresh_at = null, claim = null, claimed_by = null, claimed_until = null, calling_since = null, last_error = left(reason, 500)
-  where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
-  perform analytics_private.set_account_status(account, 'reconnect_required', left(reason, 500), connect_again);
-  perform analytics_private.tell_member(account, 'reconnect_required', left(format('the access to %s %s has ended: %s', account.platform, account.handle, reason), 500), connect_again);
-  perform analytics_private.write_audit('connection.lost', 'social_account', account.id, jsonb_build_object('provider', provider, 'kind', 'insights'), account.workspace_id);
-end
-$$;
-
 create or replace function analytics_private.sidecar_store_insights(
   claim uuid, result json, failure text default null, message text default null, retry_after_seconds double precision default null, version bigint default null
 ) returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -488,14 +474,14 @@ begin
       wait := '10 seconds';
     else
       wait := make_interval(secs => analytics_private.job_backoff(least(held.failures + 1, 30), extract(epoch from analytics_private.setting_interval('job_backoff_base'))::double precision,
-        extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, case when sidecar_store_insights.retry_after_seconds is not null then least(sidecar_store_insights.retry_after_seconds, 86400) end));
+        extract(epoch from analytics_private.setting_interval('job_backoff_cap'))::double precision, analytics_private.at_most_a_day(sidecar_store_insights.retry_after_seconds)));
       -- The same question gets the same answer until somebody changes something.
       if sidecar_store_insights.failure in ('denied', 'refused', 'configuration', 'sealed') then
         wait := greatest(wait, least(every, '6 hours'));
       end if;
   end case;
   if is_over then
-    perform analytics_private.end_access(account, held.provider, coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', initcap(held.provider))));
+    perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', initcap(held.provider))));
   end if;
   -- The access lives, and brings less than it should: that is for the member to see.
   if sidecar_store_insights.failure = 'denied' and account.status = 'active' then
