@@ -2,31 +2,14 @@
 
 mod common;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use analytics_sidecar::logging;
 use analytics_standin::{Fault, Rule};
-use common::{Bench, PASSWORD, Setup};
+use common::{Bench, Lines, PASSWORD, Setup};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 /// "demo:correct-horse-battery" as Basic authentication sends it.
 const BASIC: &str = "ZGVtbzpjb3JyZWN0LWhvcnNlLWJhdHRlcnk=";
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("lines").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn lines_are_json_with_the_ids_of_the_job_and_without_secrets() {

@@ -1,32 +1,19 @@
 //! Secrets of a connection that goes well and one that does not, looked for in everything that is said about them.
 
+mod common;
+
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use analytics_sidecar::logging;
 use analytics_sidecar::oauth::{App, Client, Endpoints, Platform, Provider, Purpose, new_verifier};
 use analytics_standin::{Catalog, Credentials, Fault, Rule, start};
+use common::Lines;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 use url::Url;
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("lines").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn no_secret_is_logged_or_shown_at_the_finest_level() {

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,21 @@ use analytics_sidecar::resilience::{BreakerSettings, Gate};
 use analytics_standin::{Catalog, Credentials, Running, start};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// What a program wrote to its log.
+#[derive(Clone, Default)]
+pub struct Lines(pub Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("lines").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 pub const PASSWORD: &str = "correct-horse-battery";
 pub const MAX_ATTEMPTS: i32 = 5;
