@@ -23,8 +23,8 @@ create table if not exists analytics.user_profile_access (
   constraint user_profile_access_credits_fkey foreign key (workspace_id, credit_transaction_id) references analytics.credit_transactions (workspace_id, id),
   constraint user_profile_access_window check (granted_at < expires_at),
   constraint user_profile_access_payment check (
-    (payment_period is not null, credit_transaction_id is not null)
-      = (coalesce(payment = 'quota', false), coalesce(payment = 'credits', false)) and payment in ('quota', 'credits'))
+    payment is not distinct from case when payment_period is not null then 'quota' when credit_transaction_id is not null then 'credits' end
+    and (payment_period is null or credit_transaction_id is null))
 );
 alter table analytics.user_profile_access alter column id set default analytics.uuidv7();
 create index if not exists user_profile_access_profile on analytics.user_profile_access (profile_id);
@@ -73,6 +73,7 @@ create policy "users read their own favourites" on analytics.user_favorites for 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- user_searches: monthly partitions in the private schema
 
+-- Lists as arrays: PostgreSQL reads the expression of a check anew at each statement, and this one is of every unlock.
 create table if not exists analytics.user_searches (
   id uuid not null,
   user_id uuid not null,
@@ -92,9 +93,9 @@ create table if not exists analytics.user_searches (
   constraint user_searches_pkey primary key (user_id, search_timestamp, id),
   constraint user_searches_user_fkey foreign key (user_id) references analytics.users (id),
   constraint user_searches_profile_fkey foreign key (profile_id) references analytics.profiles (id) on delete set null (profile_id),
-  constraint user_searches_type_known check (analysis_type in
-    ('unlock', 'search', 'refresh', 'basic', 'comprehensive', 'detailed', 'quick', 'full', 'force_refresh')),
-  constraint user_searches_source_known check (data_source in ('fresh_fetch', 'database_cache', 'api_fallback'))
+  constraint user_searches_type_known check (analysis_type = any
+    ('{unlock,search,refresh,basic,comprehensive,detailed,quick,full,force_refresh}'::text[])),
+  constraint user_searches_source_known check (data_source = any ('{fresh_fetch,database_cache,api_fallback}'::text[]))
 ) partition by range (search_timestamp);
 alter table analytics.user_searches alter column id set default analytics.uuidv7();
 create index if not exists user_searches_profile on analytics.user_searches (profile_id);

@@ -32,7 +32,9 @@ begin
       (select s.value::interval from analytics_private.settings s where s.name = 'freshness')
     into unlock_target.profile_id, unlock_target.captured_at, unlock_target.failed_at, unlock_target.failure_code, unlock_target.failure_message,
       unlock_target.granted_at, unlock_target.expires_at, unlock_target.access_window, unlock_target.freshness
-    from analytics.profiles p left join analytics.user_profile_access a on a.user_id = caller and a.profile_id = p.id
+    from analytics.profiles p
+      -- Lateral, with a limit: a plan made while the table was small would read all windows of the caller.
+      left join lateral (select a.granted_at, a.expires_at from analytics.user_profile_access a where a.user_id = caller and a.profile_id = p.id limit 1) a on true
     where p.username = name for key share of p;
     if found and unlock_target.captured_at is null then
       -- Its fetch may be failing in this instant: then wait for it to say so, and look at the window after that.
@@ -62,6 +64,24 @@ begin
 end
 $$;
 
+-- The answer for a window that is open, and beside it "fetch".
+create or replace function analytics_private.unlock_answer(
+  name text, profile_id uuid, captured_at timestamptz, failed_at timestamptz, granted_at timestamptz, expires_at timestamptz, opened boolean,
+  moment timestamptz, freshness interval
+) returns jsonb
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  is_fresh constant boolean := coalesce(unlock_answer.captured_at > moment - freshness, false);
+begin
+  return jsonb_build_object('username', name, 'profile_id', unlock_answer.profile_id, 'reason', null,
+    'state', case when unlock_answer.captured_at is null then 'pending' else 'ready' end,
+    'window', jsonb_build_object('from', unlock_answer.granted_at, 'to', unlock_answer.expires_at),
+    'opened', opened, 'stale', not is_fresh, 'captured_at', unlock_answer.captured_at,
+    -- A fetch that failed lately is not tried again at every call; what is stored stays readable.
+    'fetch', not is_fresh and (unlock_answer.failed_at > moment - analytics_private.setting_interval('failure_memory')) is not true);
+end
+$$;
+
 -- Opens the caller's window and has it paid for, in this transaction. Returns the answer of unlock_profile and, beside it,
 -- "fetch": whether the profile is to be fetched. Locks in the order profile, quota counter, wallet, window.
 create or replace function analytics_private.open_window(caller uuid, payer uuid, name text) returns jsonb
@@ -78,7 +98,6 @@ declare
   credit_transaction uuid;
   opened boolean := false;
   failure jsonb;
-  fresh boolean;
 begin
   profile := analytics_private.unlock_target(caller, name);
   if profile.profile_id is null then
@@ -136,30 +155,90 @@ begin
     return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'state', 'failed', 'opened', false, 'stale', false,
       'captured_at', null, 'window', null, 'reason', failure);
   end if;
-  fresh := profile.captured_at > moment - profile.freshness;
-  return jsonb_build_object('username', name, 'profile_id', profile.profile_id, 'reason', null,
-    'state', case when profile.captured_at is null then 'pending' else 'ready' end,
-    'window', jsonb_build_object('from', profile.granted_at, 'to', profile.expires_at),
-    'opened', opened, 'stale', fresh is not true, 'captured_at', profile.captured_at,
-    -- A fetch that failed lately is not tried again at every call; what is stored stays readable.
-    'fetch', fresh is not true and (profile.failed_at > moment - analytics_private.setting_interval('failure_memory')) is not true);
+  return analytics_private.unlock_answer(name, profile.profile_id, profile.captured_at, profile.failed_at, profile.granted_at, profile.expires_at, opened,
+    moment, profile.freshness);
 end
 $$;
 
--- What follows from an answer of open_window: the fetch and the record. Returns the answer as the client gets it.
-create or replace function analytics_private.follow_unlock(caller uuid, payer uuid, answer jsonb) returns jsonb
+-- open_window for many names at once, where that is simple: all of them known and fetched, and the quota pays for all that open.
+-- Null where it is not; nothing is taken then. Answers in the order of the names, which are all different.
+create or replace function analytics_private.open_windows(caller uuid, payer uuid, names text[]) returns jsonb[]
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+  moment constant timestamptz := statement_timestamp();
+  access_window constant interval := analytics_private.setting_interval('access_window');
+  freshness constant interval := analytics_private.setting_interval('freshness');
+  profiles uuid[];
+  closed uuid[];
+  opened uuid[] := array[]::uuid[];
+  period timestamptz;
+begin
+  if (select count(*) from analytics.profiles p where p.username = any (names) and p.captured_at is not null) < cardinality(names) then
+    return null;
+  end if;
+  -- In the order in which unlock_target is called for them.
+  profiles := array(select l.id from (select p.id from analytics.profiles p where p.username = any (names) and p.captured_at is not null order by p.username for key share) l);
+  if cardinality(profiles) < cardinality(names) then
+    return null;
+  end if;
+  closed := array(
+    select p.id from unnest(profiles) p (id)
+      left join lateral (select a.expires_at from analytics.user_profile_access a where a.user_id = caller and a.profile_id = p.id limit 1) a on true
+    where (a.expires_at > moment) is not true order by p.id);
+  if closed <> '{}' then
+    period := analytics_private.try_take_units(payer, 'profile_unlocks', cardinality(closed));
+    if period is null then
+      return null;
+    end if;
+    with access as (
+      insert into analytics.user_profile_access as a (id, user_id, profile_id, workspace_id, granted_at, expires_at, payment, payment_period)
+      select analytics.uuidv7(), caller, p.id, payer, moment, moment + access_window, 'quota', period from unnest(closed) p (id)
+      on conflict on constraint user_profile_access_once do update set
+        granted_at = excluded.granted_at, expires_at = excluded.expires_at, workspace_id = excluded.workspace_id,
+        payment = excluded.payment, payment_period = excluded.payment_period, credit_transaction_id = null
+      where a.expires_at <= excluded.granted_at
+      returning a.profile_id)
+    select coalesce(array_agg(a.profile_id), '{}') into opened from access a;
+    -- Opened by another call of the same user in between: nothing is taken for the second.
+    if cardinality(opened) < cardinality(closed) then
+      perform analytics_private.give_back_units(payer, 'profile_unlocks', cardinality(closed) - cardinality(opened), period);
+    end if;
+    perform analytics_private.write_audit('profile.unlocked', 'profile', p.id, '{"payment": "quota"}', payer) from unnest(opened) p (id);
+  end if;
+  return array(
+    select analytics_private.unlock_answer(n.name, p.id, p.captured_at, p.failed_at, a.granted_at, a.expires_at, p.id = any (opened), moment, freshness)
+    from unnest(names) with ordinality n (name, position)
+      join analytics.profiles p on p.username = n.name
+      cross join lateral (select a.granted_at, a.expires_at from analytics.user_profile_access a where a.user_id = caller and a.profile_id = p.id limit 1) a
+    order by n.position);
+end
+$$;
+
+-- What follows from answers of open_window: the fetches, in the order of the names, and the records. Returns the answers as the
+-- client gets them.
+create or replace function analytics_private.follow_unlocks(caller uuid, payer uuid, answers jsonb[]) returns jsonb[]
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  name constant text := answer ->> 'username';
+  fetched text[] := array[]::text[];
+  name text;
 begin
-  if (answer ->> 'fetch')::boolean then
-    perform analytics_private.enqueue_job('instagram_profile', name, jsonb_build_object('username', name), 100, payer);
+  for place in 1..cardinality(answers) loop
+    if (answers[place] ->> 'fetch')::boolean then
+      fetched := fetched || (answers[place] ->> 'username');
+    end if;
+    answers[place] := answers[place] - 'fetch';
+  end loop;
+  if fetched <> '{}' then
+    for name in select f from unnest(fetched) f order by f loop
+      perform analytics_private.enqueue_job('instagram_profile', name, jsonb_build_object('username', name), 100, payer);
+    end loop;
   end if;
-  if (answer ->> 'opened')::boolean then
-    perform analytics_private.record_search(caller, 'unlock', instagram_username => name, profile_id => (answer ->> 'profile_id')::uuid,
-      data_source => case when (answer ->> 'stale')::boolean then 'fresh_fetch' else 'database_cache' end);
-  end if;
-  return answer - 'fetch';
+  insert into analytics.user_searches (user_id, analysis_type, instagram_username, profile_id, data_source, search_duration_ms, ip_address, user_agent)
+  select caller, 'unlock', a ->> 'username', (a ->> 'profile_id')::uuid, case when (a ->> 'stale')::boolean then 'fresh_fetch' else 'database_cache' end,
+    extract(epoch from clock_timestamp() - statement_timestamp()) * 1000, analytics_private.request_ip()::inet, analytics_private.request_user_agent()
+  from unnest(answers) a where (a ->> 'opened')::boolean;
+  return answers;
 end
 $$;
 
@@ -182,7 +261,7 @@ begin
     perform analytics_private.raise_error('PAYMENT_REQUIRED', answer #>> '{reason,message}', 'wait for the next period, take a larger plan or buy credits',
       (answer -> 'reason') - '{code,message}'::text[]);
   end if;
-  return analytics_private.follow_unlock(caller, payer, answer);
+  return (analytics_private.follow_unlocks(caller, payer, array[answer]))[1];
 end
 $$;
 
@@ -205,39 +284,49 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
   caller constant uuid := analytics_private.require_user();
   payer uuid;
-  verdict record;
   names text[];
+  sorted text[];
   name text;
-  place integer;
+  problems text[];
+  problem text;
+  opened jsonb[];
+  place integer := 0;
   answers jsonb[];
 begin
   if usernames is null or cardinality(usernames) not between 1 and 100 then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'give 1 to 100 usernames', null, '{"field": "usernames"}');
   end if;
   payer := analytics_private.paying_workspace(caller, unlock_profiles.workspace_id);
-  select array_agg(distinct c.username order by c.username) into names from unnest(usernames) u (name) cross join lateral analytics_private.check_username(u.name) c
-  where c.problem is null;
-  -- What others may wait for is taken in one order by every caller, so that two never wait for each other in a circle: all
-  -- profiles by name, then the payment, then the jobs by name.
-  foreach name in array coalesce(names, '{}') loop
-    perform analytics_private.unlock_target(caller, name);
-  end loop;
   -- What there is to pay with goes to the names that were given first.
-  for verdict in
-    select c.username, c.problem
-    from unnest(usernames) with ordinality as u (name, position) cross join lateral analytics_private.check_username(u.name) c
-    group by c.username, c.problem, case when c.username is null then u.position end
-    order by min(u.position)
-  loop
+  select array_agg(v.username order by v.position) filter (where v.problem is null), array_agg(v.username order by v.username) filter (where v.problem is null),
+    array_agg(v.problem order by v.position)
+  into names, sorted, problems
+  from (select c.username, c.problem, min(u.position) as position
+        from unnest(usernames) with ordinality as u (name, position) cross join lateral analytics_private.check_username(u.name) c
+        group by c.username, c.problem, case when c.username is null then u.position end) v;
+  if names is not null then
+    opened := analytics_private.open_windows(caller, payer, names);
+    if opened is null then
+      -- What others may wait for is taken in one order by every caller, so that two never wait for each other in a circle: all
+      -- profiles by name, then the payment, then the jobs by name.
+      foreach name in array sorted loop
+        perform analytics_private.unlock_target(caller, name);
+      end loop;
+      foreach name in array names loop
+        opened := array_append(opened, analytics_private.open_window(caller, payer, name));
+      end loop;
+    end if;
+    opened := analytics_private.follow_unlocks(caller, payer, opened);
+  end if;
+  foreach problem in array problems loop
+    if problem is null then
+      place := place + 1;
+    end if;
     answers := array_append(answers, case
-      when verdict.problem is not null then jsonb_build_object('username', null, 'profile_id', null, 'state', 'failed', 'opened', false,
+      when problem is null then opened[place]
+      else jsonb_build_object('username', null, 'profile_id', null, 'state', 'failed', 'opened', false,
         'stale', false, 'captured_at', null, 'window', null,
-        'reason', jsonb_build_object('code', 'VALIDATION_ERROR', 'message', verdict.problem))
-      else analytics_private.open_window(caller, payer, verdict.username) end);
-  end loop;
-  foreach name in array coalesce(names, '{}') loop
-    select a.position into strict place from unnest(answers) with ordinality as a (answer, position) where a.answer ->> 'username' = name;
-    answers[place] := analytics_private.follow_unlock(caller, payer, answers[place]);
+        'reason', jsonb_build_object('code', 'VALIDATION_ERROR', 'message', problem)) end);
   end loop;
   return to_jsonb(answers);
 end

@@ -183,6 +183,38 @@ from (values ('''{}''', 'no names'), ('null', 'null names'), ('array_fill(''nasa
 select is(jsonb_array_length(pg_temp.call(:'bob', 'select analytics.unlock_profiles(array(select ''n'' || i from generate_series(1, 100) i))')), 100, '100 names are taken');
 select is(pg_temp.call(:'bob', format('select analytics.unlock_profiles(array[''nasa''], %L)', gen_random_uuid())), '{"error": "PT404"}'::jsonb, 'a workspace that does not exist pays for none');
 
+-- Many at once are opened together where all are fetched and the quota pays, with the same result as one after the other: of
+-- two users in the same state one calls once, the other name by name.
+delete from analytics_private.jobs;
+select pg_temp.sign_up('dora@example.com') as dora, pg_temp.sign_up('erik@example.com') as erik \gset
+select pg_temp.personal_workspace(:'dora') as doras, pg_temp.personal_workspace(:'erik') as eriks \gset
+select pg_temp.put_plan(:'dora', 'premium'), pg_temp.put_plan(:'erik', 'premium') \g /dev/null
+insert into analytics.profiles (username, instagram_user_id, captured_at, failed_at, failure_code, failure_message)
+values ('set.fresh', '9001', now(), null, null, null), ('set.open', '9002', now(), null, null, null), ('set.ended', '9003', now(), null, null, null),
+  ('set.stale', '9004', now() - interval '9 days', null, null, null), ('set.failing', '9005', now() - interval '9 days', now(), 'EXTERNAL_API_ERROR', 'blocked');
+insert into analytics.user_profile_access (user_id, profile_id, workspace_id, granted_at, expires_at)
+select u.id, p.id, u.default_workspace_id, now() - w.since, now() - w.since + interval '30 days'
+from analytics.users u, analytics.profiles p join (values ('set.open', interval '1 day'), ('set.ended', interval '31 days')) w (name, since) on w.name = p.username
+where u.id in (:'dora', :'erik');
+create function pg_temp.outcome(who uuid) returns jsonb language sql stable as $$
+  select jsonb_build_object(
+    'windows', (select jsonb_agg(jsonb_build_array(p.username, a.workspace_id = u.default_workspace_id, a.granted_at, a.expires_at, a.payment, a.payment_period, a.credit_transaction_id) order by p.username)
+      from analytics.user_profile_access a join analytics.profiles p on p.id = a.profile_id where a.user_id = u.id),
+    'searches', (select jsonb_agg(jsonb_build_array(s.analysis_type, s.instagram_username, s.data_source, s.success, s.profile_id) order by s.instagram_username) from analytics.user_searches s where s.user_id = u.id),
+    'audit', (select jsonb_agg(jsonb_build_array(l.action, l.entity_type, l.entity_id, l.metadata) order by l.entity_id) from analytics.audit_logs l where l.workspace_id = u.default_workspace_id and l.action = 'profile.unlocked'),
+    'used', (select q.used from analytics.quota_counters q where q.workspace_id = u.default_workspace_id and q.resource = 'profile_unlocks'))
+  from analytics.users u where u.id = outcome.who
+$$;
+select pg_temp.call(:'dora', $$select analytics.unlock_profiles(array['set.stale', 'set.open', 'set.fresh', 'set.failing', 'set.ended'])$$) as together,
+  (select jsonb_agg(pg_temp.unlock(:'erik', n)) from unnest(array['set.stale', 'set.open', 'set.fresh', 'set.failing', 'set.ended']) n) as singly \gset
+select is(:'together'::jsonb, :'singly'::jsonb, 'many at once are answered as one by one');
+select is((select jsonb_agg(jsonb_build_array(x -> 'opened', x -> 'stale')) from jsonb_array_elements(:'together'::jsonb) x), '[[true, true], [false, false], [true, false], [true, true], [true, false]]'::jsonb, 'each by its own state');
+select is(pg_temp.outcome(:'dora'), pg_temp.outcome(:'erik'), 'with the same windows, records and units');
+select is(pg_temp.outcome(:'dora') -> 'used', '4'::jsonb, 'a unit for each that opened');
+select is(pg_temp.jobs(), 'instagram_profile set.stale queued', 'what is stale is fetched once, what failed lately is not');
+select is(pg_temp.call(:'dora', $$select jsonb_path_query_array(analytics.unlock_profiles(array['set.stale', 'set.fresh']), '$.opened')$$), '[false, false]'::jsonb, 'again, nothing opens');
+select is(pg_temp.outcome(:'dora') -> 'used', '4'::jsonb, 'for nothing');
+
 -- A workspace does not take the queue for itself.
 delete from analytics_private.jobs;
 select analytics_private.set_setting('open_jobs_per_workspace', '3') \g /dev/null
