@@ -211,7 +211,22 @@ begin
      or charge_units.resource is null or charge_units.resource not in ('posts', 'profile_unlocks', 'ai_generations') then
     perform analytics_private.raise_error('INTERNAL', 'one or more units of posts, profile_unlocks or ai_generations can be taken');
   end if;
-  -- One query for what plan_limit() and counted_period() say: this runs for every unlock and every post that is scheduled.
+  -- This runs for every unlock and every post that is scheduled: one statement for what plan_limit() and counted_period() say and
+  -- for the unit, where the counter is there and enough is left.
+  update analytics.quota_counters q
+  set used = case when q.period_start < w.period_start then 0 else q.used end + charge_units.units, period_start = greatest(q.period_start, w.period_start)
+  from (
+    select case charge_units.resource when 'posts' then p.posts_per_month when 'profile_unlocks' then p.profile_unlocks else p.ai_generations end,
+      coalesce(charge_units.period_start, analytics_private.period_start(s.anchor_at, clock_timestamp()))
+    from (values (charge_units.workspace_id)) as w (id)
+    left join analytics.subscriptions s on s.workspace_id = w.id and s.is_in_force
+    join analytics.plans p on p.name = coalesce(s.plan_name, 'free')) w (allowed, period_start)
+  where q.workspace_id = charge_units.workspace_id and q.resource = charge_units.resource
+    and (w.allowed is null or case when q.period_start < w.period_start then 0 else q.used end + charge_units.units <= w.allowed)
+  returning q.period_start into charged;
+  if charged is not null then
+    return charged;
+  end if;
   select case charge_units.resource when 'posts' then p.posts_per_month when 'profile_unlocks' then p.profile_unlocks else p.ai_generations end,
          coalesce(charge_units.period_start, greatest(analytics_private.period_start(s.anchor_at, clock_timestamp()), q.period_start))
   into allowed, current_start
