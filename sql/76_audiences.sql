@@ -302,8 +302,10 @@ declare
   kinds constant text[] := array['new_follower', 'unfollower', 'gone', 'new_following', 'unfollowing', 'gone'];
   alias record;
   list record;
-  change record;
   first_kind integer;
+  numbers bigint[];
+  found jsonb[];
+  taken integer;
   items jsonb[] := array[]::jsonb[];
   last_place bigint[];
   more boolean := false;
@@ -326,21 +328,21 @@ begin
     for which in first_kind..first_kind + 2 loop
       continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2]
         or case which - first_kind when 0 then list.gained when 1 then list.lost else list.gone end is null;
-      for change in
-        select c.* from analytics_private.changed_people(account.workspace_id, account.platform, account.id, list.captured_at, which, list.gained, list.lost, list.gone, list.returned,
-          list.followed_at, alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c
-        order by c.number
-      loop
-        if cardinality(items) = size then
-          more := true;
-          exit lists;
-        end if;
-        items := items || jsonb_build_object(
-          'id', change.id, 'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
-          'user_id', change.user_id, 'username', change.username, 'full_name', change.full_name, 'profile_pic_url', change.profile_pic_url, 'verified', change.verified,
-          'follower_count', change.follower_count, 'details_at', change.details_at, 'extra_data', change.extra_data, 'returned', change.has_returned, 'followed_at', change.since);
-        last_place := array[analytics_private.to_microseconds(list.captured_at), which, change.number];
-      end loop;
+      select array_agg(c.number order by c.number), array_agg(jsonb_build_object(
+          'id', c.id, 'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
+          'user_id', c.user_id, 'username', c.username, 'full_name', c.full_name, 'profile_pic_url', c.profile_pic_url, 'verified', c.verified,
+          'follower_count', c.follower_count, 'details_at', c.details_at, 'extra_data', c.extra_data, 'returned', c.has_returned, 'followed_at', c.since) order by c.number)
+      into numbers, found
+      from analytics_private.changed_people(account.workspace_id, account.platform, account.id, list.captured_at, which, list.gained, list.lost, list.gone, list.returned,
+        list.followed_at, alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c;
+      continue when found is null;
+      taken := least(cardinality(found), size - cardinality(items));
+      items := items || found[:taken];
+      if taken > 0 then
+        last_place := array[analytics_private.to_microseconds(list.captured_at), which, numbers[taken]];
+      end if;
+      more := cardinality(found) > taken;
+      exit lists when more;
     end loop;
   end loop;
   return jsonb_build_object('items', to_jsonb(items), 'next_cursor', case when more then analytics_private.encode_place(last_place) end);
