@@ -41,10 +41,15 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             let width = (*(*table).rd_att).natts as usize;
             let mut row = vec![pg_sys::Datum::null(); width];
             let mut nulls = vec![true; width];
+            let columns = (*(*table).rd_att).attrs.as_slice(width);
+            let mut next = 0;
             for (name, value) in self.columns.iter().zip(values) {
-                let Ok(place) = usize::try_from(pg_sys::get_attnum((*table).rd_id, name.as_ptr()) - 1) else {
-                    pgrx::error!("a column of the audit is missing");
-                };
+                // Mostly in the table's own order, which needs no look-up.
+                let is_next = columns.get(next).is_some_and(|column| {
+                    !column.attisdropped && CStr::from_ptr(column.attname.data.as_ptr()) == *name
+                });
+                let place = if is_next { next } else { place_of(table, name) };
+                next = place + 1;
                 if let Some(value) = value {
                     row[place] = value;
                     nulls[place] = false;
@@ -56,6 +61,13 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             pg_sys::table_close(table, 0);
         }
     }
+}
+
+/// The index of a column.
+fn place_of(table: pg_sys::Relation, name: &CStr) -> usize {
+    // SAFETY: a catalogue look-up for a table that is open.
+    let number = unsafe { pg_sys::get_attnum((*table).rd_id, name.as_ptr()) };
+    usize::try_from(number - 1).unwrap_or_else(|_| pgrx::error!("a column of the audit is missing"))
 }
 
 fn relation(name: &CStr, schema: pg_sys::Oid) -> Option<pg_sys::Oid> {
