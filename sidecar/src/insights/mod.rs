@@ -1,7 +1,11 @@
 //! Insights of connected accounts: their numbers, their audience, their posts. A loop a provider takes what the database
-//! says is due (`store`), asks the platform (`instagram`), and gives back what came, whole or up to where it failed.
+//! says is due (`store`), asks the platform (a file each), and gives back what came, whole or up to where it failed.
 
+pub mod facebook;
 pub mod instagram;
+pub mod linkedin;
+mod meta;
+mod read;
 pub mod store;
 
 use std::collections::VecDeque;
@@ -37,7 +41,7 @@ const BREATHER: Duration = Duration::from_secs(60);
 
 /// Providers whose answers are understood here.
 pub fn is_served(provider: Provider) -> bool {
-    matches!(provider, Provider::Facebook | Provider::Instagram)
+    matches!(provider, Provider::Facebook | Provider::Instagram | Provider::Linkedin)
 }
 
 /// Why a pull ends early.
@@ -124,7 +128,7 @@ impl<'a> Asker<'a> {
             let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
             match self.get(subject, path, &query).await {
                 Ok(answer) => answers.push(answer),
-                Err(Stop::Failed(error)) if is_unserved(&error) => {
+                Err(Stop::Failed(error)) if unserved(&error).is_some() => {
                     if let [name] = part {
                         found.push((*name, error));
                     } else {
@@ -142,29 +146,44 @@ impl<'a> Asker<'a> {
         {
             return Err(error.into());
         }
-        let code = |error: TokenError| match error {
-            TokenError::Configuration { code } => code.into_owned(),
-            other => other.name().to_owned(),
-        };
         refused.extend(found.into_iter().map(|(name, error)| Refused {
             subject,
             api_name: name.to_owned(),
-            code: code(error),
-            of_app: true,
+            of_app: unserved(&error) == Some(Scope::App),
+            code: match error {
+                TokenError::Configuration { code } => code.into_owned(),
+                other => other.name().to_owned(),
+            },
         }));
         Ok(answers)
     }
 }
 
-/// "(#100) metric[0] must be one of the following values": it is not served, at least not with others beside it.
-fn is_unserved(error: &TokenError) -> bool {
-    matches!(error, TokenError::Configuration { code } if code == "100")
+/// Whom a metric is refused to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// There is no such metric, for nobody.
+    App,
+    /// Not served as it was asked for, or not with others beside it: that may be different for another account.
+    Account,
+}
+
+/// Whether what was asked for is not served, rather than the call having failed.
+fn unserved(error: &TokenError) -> Option<Scope> {
+    match error {
+        TokenError::Configuration { code } if code == "unknown_metric" || code == "unknown_field" => Some(Scope::App),
+        // Meta's word for all parameters that it does not take.
+        TokenError::Configuration { code } if code == "100" => Some(Scope::Account),
+        _ => None,
+    }
 }
 
 /// Fills `gathered` with what the platform says, up to where it stops.
 pub async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     match task.platform.as_str() {
         "instagram" => instagram::gather(asker, task, gathered).await,
+        "facebook" => facebook::gather(asker, task, gathered).await,
+        "linkedin" => linkedin::gather(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "platform".into() }.into()),
     }
 }
