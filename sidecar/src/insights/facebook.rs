@@ -4,8 +4,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::meta::{Insight, Insights, Paging, after, flows, insight, levels, moment, series};
-use super::read::{Reader, Step, address, api_names, count, is_id, start_of};
+use super::meta::{Insight, Insights, Paging, after, flows, insight, levels, series};
+use super::read::{Reader, Step, address, api_names, count, is_id, moment, start_of, text};
 use super::store::{Audience, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
@@ -89,9 +89,9 @@ fn read_places(answers: &[Insights], name: &str, place: &str) -> Option<Vec<Valu
     let days = insight(answers, name)?.values.iter();
     let known = days.filter_map(|point| Some((point.end_time.as_deref().and_then(moment), point.value.as_object()?)));
     let (_, newest) = known.filter(|(_, by_place)| !by_place.is_empty()).max_by_key(|(end, _)| *end)?;
-    let mut places: Vec<(&str, i64)> =
-        newest.iter().filter_map(|(name, people)| Some((name.as_str(), count(people)?))).collect();
-    places.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
+    let mut places: Vec<(String, i64)> =
+        newest.iter().filter_map(|(name, people)| Some((text(name), count(people)?))).collect();
+    places.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     places.truncate(LONGEST_LIST);
     let places: Vec<Value> = places.into_iter().map(|(name, people)| json!({place: name, "count": people})).collect();
     Some(places).filter(|places| !places.is_empty())
@@ -235,7 +235,7 @@ fn read_post(metrics: &[&Metric], item: &Item, posted_at: DateTime<Utc>, answers
         id: item.id.clone(),
         posted_at,
         url: address(item.permalink_url.as_deref()),
-        caption: item.message.clone(),
+        caption: item.message.as_deref().map(text),
         media_type: media_type(item),
         likes: count(&item.reactions["summary"]["total_count"]),
         comments: count(&item.comments["summary"]["total_count"]),

@@ -4,8 +4,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::meta::{Insights, Paging, after, flows, insight, levels, moment, series};
-use super::read::{Reader, Step, address, api_names, capture, count, is_id, start_of};
+use super::meta::{Insights, Paging, after, flows, insight, levels, series};
+use super::read::{Reader, Step, address, api_names, count, is_id, moment, said, start_of, text};
 use super::store::{Audience, Capture, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
@@ -74,7 +74,7 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
 
 fn read_totals(metrics: &[&Metric], day: NaiveDate, answers: &[Insights]) -> Vec<Capture> {
     let value = |metric: &Metric| Some(&insight(answers, &metric.api_name)?.total_value.as_ref()?.value);
-    let read = |metric: &&Metric| capture(metric, Some(start_of(day)), value(metric).unwrap_or(&Value::Null));
+    let read = |metric: &&Metric| said(metric, Some(start_of(day)), value(metric).unwrap_or(&Value::Null));
     metrics.iter().map(read).collect()
 }
 
@@ -86,7 +86,7 @@ fn read_follows(metrics: &[&Metric], day: NaiveDate, answers: &[Insights]) -> Ve
         let slice = breakdown.results.iter().find(|slice| slice.dimension_values.last().is_some_and(|it| it == wanted));
         Some(&slice?.value)
     };
-    let read = |metric: &&Metric| capture(metric, Some(start_of(day)), value(metric).unwrap_or(&Value::Null));
+    let read = |metric: &&Metric| said(metric, Some(start_of(day)), value(metric).unwrap_or(&Value::Null));
     metrics.iter().map(read).collect()
 }
 
@@ -262,7 +262,7 @@ fn read_post(metrics: &[&Metric], media: &Media, posted_at: DateTime<Utc>, answe
         id: media.id.clone(),
         posted_at,
         url: address(media.permalink.as_deref()),
-        caption: media.caption.clone(),
+        caption: media.caption.as_deref().map(text),
         media_type,
         // Hidden where it is missing. Of both numbers the insights' is the one without ads.
         likes: count(&media.like_count),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::read::{Reader, Step, capture, count, is_id, start_of};
+use super::read::{Reader, Step, capture, count, is_id, said, start_of, text, whole};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
@@ -157,7 +157,7 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
         let organization = escaped(&format!("urn:li:organization:{}", task.platform_user_id));
         let path = format!("rest/networkSizes/{organization}?edgeType=COMPANY_FOLLOWED_BY_MEMBER");
         if let Some(size) = denials.pass(asker.get::<NetworkSize>("account", &path, &[]).await)? {
-            gathered.metrics.push(capture(followers, None, &size.first_degree_size));
+            gathered.metrics.push(said(followers, None, &size.first_degree_size));
         }
     }
     let (Some(newest), Some(oldest)) = (task.days.iter().max(), task.days.iter().min()) else {
@@ -197,10 +197,11 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
     let mut captures = Vec::new();
     for day in days {
         let at = Some(start_of(*day));
-        let said = of_day(answer, *day).map(|element| &element.total_share_statistics);
-        let value = |name: &str| said.and_then(|said| said.get(name)).unwrap_or(&Value::Null);
-        captures.extend(metrics.iter().map(|metric| capture(metric, at, value(&metric.api_name))));
+        let counts = of_day(answer, *day).map(|element| &element.total_share_statistics);
+        let value = |name: &str| counts.and_then(|counts| counts.get(name)).unwrap_or(&Value::Null);
+        captures.extend(metrics.iter().map(|metric| said(metric, at, value(&metric.api_name))));
         let sum = PARTS.into_iter().try_fold(0_i64, |sum, part| sum.checked_add(count(value(part))?));
+        let sum = sum.and_then(|sum| count(&sum.into()));
         // Nothing came of the whole day: then that is the reason.
         let is_known = PARTS.into_iter().any(|part| !value(part).is_null());
         captures.push(Capture {
@@ -216,10 +217,10 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
 fn read_gains(metric: &Metric, days: &[NaiveDate], answer: &[Statistics]) -> Vec<Capture> {
     let read = |day: &NaiveDate| {
         let gains = of_day(answer, *day).map(|element| &element.follower_gains);
-        let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(super::read::whole);
+        let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(whole);
         let sum =
             part("organicFollowerGain").zip(part("paidFollowerGain")).and_then(|(one, other)| one.checked_add(other));
-        capture(metric, Some(start_of(*day)), &sum.map_or(Value::Null, Value::from))
+        capture(metric, Some(start_of(*day)), sum.and_then(|sum| whole(&sum.into())))
     };
     days.iter().map(read).collect()
 }
@@ -254,7 +255,7 @@ fn read_facets(element: &Map<String, Value>) -> Option<Map<String, Value>> {
 fn read_part<'a>(part: &'a Value, key: &str) -> Option<(&'a str, i64)> {
     let counts = &part["followerCounts"];
     let people = count(&counts["organicFollowerCount"])?.checked_add(count(&counts["paidFollowerCount"])?)?;
-    let name = part[key].as_str().filter(|name| (1..=200).contains(&name.len()))?;
+    let name = part[key].as_str().filter(|name| (1..=200).contains(&name.len()) && !name.contains('\0'))?;
     Some((name, people))
 }
 
@@ -420,7 +421,7 @@ fn read_post(metrics: &[&Metric], item: &Item, posted_at: DateTime<Utc>, numbers
         posted_at,
         // LinkedIn does not say it; this is where it shows a post of that name.
         url: Some(format!("https://www.linkedin.com/feed/update/{}/", item.id)),
-        caption: item.commentary.as_deref().map(plain).filter(|caption| !caption.is_empty()),
+        caption: item.commentary.as_deref().map(|it| plain(&text(it))).filter(|caption| !caption.is_empty()),
         media_type: media_type(item),
         ..Post::default()
     };

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::read::{api_names, capture, start_of, whole};
+use super::read::{api_names, moment, said, start_of, whole};
 use super::store::{Capture, Gathered, Metric, Task};
 use super::{Asker, Stop};
 
@@ -68,11 +68,6 @@ pub(super) fn after(paging: Option<&Paging>) -> Option<&str> {
     paging.filter(|paging| paging.next.is_some())?.cursors.as_ref()?.after.as_deref()
 }
 
-pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let read = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%z").or_else(|_| DateTime::parse_from_rfc3339(text));
-    read.ok().map(|at| at.to_utc())
-}
-
 pub(super) fn insight<'a>(answers: &'a [Insights], name: &str) -> Option<&'a Insight> {
     answers.iter().flat_map(|answer| &answer.data).find(|insight| insight.name == name)
 }
@@ -84,10 +79,10 @@ pub(super) async fn levels(asker: &mut Asker<'_>, task: &Task, gathered: &mut Ga
     let path = &task.platform_user_id;
     let nodes: Vec<Map<String, Value>> =
         asker.get_each("account", &api_names(&levels), &mut gathered.refused, path, query).await?;
-    let said: HashMap<&str, &Value> = nodes.iter().flatten().map(|(name, value)| (name.as_str(), value)).collect();
-    let value = |metric: &Metric| said.get(metric.api_name.as_str()).map_or(&Value::Null, |value| *value);
-    gathered.metrics.extend(levels.iter().map(|metric| capture(metric, None, value(metric))));
-    Ok(said.get("followers_count").and_then(|value| whole(value)))
+    let node: HashMap<&str, &Value> = nodes.iter().flatten().map(|(name, value)| (name.as_str(), value)).collect();
+    let value = |metric: &Metric| node.get(metric.api_name.as_str()).map_or(&Value::Null, |value| *value);
+    gathered.metrics.extend(levels.iter().map(|metric| said(metric, None, value(metric))));
+    Ok(node.get("followers_count").and_then(|value| whole(value)))
 }
 
 /// Metrics that come by day. What is told of larger accounts only need not be asked for; that it is unknown is noted all the
@@ -98,7 +93,7 @@ pub(super) fn flows<'a>(task: &'a Task, followers: Option<i64>, gathered: &mut G
         flows.partition(|metric| metric.minimum_followers.is_none_or(|minimum| followers.is_none_or(|n| n >= minimum)));
     for day in &task.days {
         let at = Some(start_of(*day));
-        gathered.metrics.extend(untold.iter().map(|metric| capture(metric, at, &Value::Null)));
+        gathered.metrics.extend(untold.iter().map(|metric| said(metric, at, &Value::Null)));
     }
     flows
 }
@@ -137,7 +132,7 @@ fn read_series(metrics: &[&Metric], days: &[NaiveDate], answers: &[Insights]) ->
                 (start.date_naive() == *day).then_some((start, &point.value))
             });
             let (start, value) = of_day.unwrap_or((start_of(*day), &Value::Null));
-            captures.push(capture(metric, Some(start), value));
+            captures.push(said(metric, Some(start), value));
         }
     }
     captures

@@ -25,11 +25,25 @@ pub(super) fn start_of(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
+pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let read = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%z").or_else(|_| DateTime::parse_from_rfc3339(text));
+    read.ok().map(|at| at.to_utc())
+}
+
+pub(super) fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, value: Option<i64>) -> Capture {
+    Capture { metric: metric.metric.clone(), measured_at, value, reason: None }
+}
+
 /// What an answer says of a metric; null where it says nothing.
-pub(super) fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, said: &Value) -> Capture {
+pub(super) fn said(metric: &Metric, measured_at: Option<DateTime<Utc>>, said: &Value) -> Capture {
     let value = whole(said);
     let reason = (value.is_none() && !said.is_null()).then_some("the platform's answer is no number that can be");
-    Capture { metric: metric.metric.clone(), measured_at, value, reason }
+    Capture { reason, ..capture(metric, measured_at, value) }
+}
+
+/// Without what the database cannot hold.
+pub(super) fn text(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// The platform's names, each once.
@@ -79,7 +93,8 @@ impl<'a> Reader<'a> {
     pub(super) fn step(&mut self, id: &str, posted_at: DateTime<Utc>) -> Step {
         let is_fresh = self.task.fresh_posts.iter().any(|fresh| fresh == id);
         self.is_news |= !is_fresh;
-        if !is_fresh && self.left <= 0 {
+        // Only while the list is read for the first time: afterwards nothing would lead back to the rest.
+        if !is_fresh && self.task.reads_all && self.left <= 0 {
             return Step::Enough;
         }
         self.back_to = Some(posted_at);
@@ -150,7 +165,7 @@ pub(super) mod tests {
     fn what_is_no_number_is_unknown_and_says_so() {
         let views = metric("account", "views", "views");
         let read = |said: Value| {
-            let capture = capture(&views, None, &said);
+            let capture = super::said(&views, None, &said);
             (capture.value, capture.reason.is_some())
         };
         assert_eq!(read(json!(7)), (Some(7), false));
@@ -174,9 +189,7 @@ pub(super) mod tests {
         assert_eq!(reader.turn(false), None, "news: there may be more");
         assert_eq!(reader.step("known", at(40)), Step::Pass);
         assert_eq!(reader.turn(false), Some(Listing { is_whole: false, back_to: Some(at(40)) }));
-        assert_eq!(reader.step("two", at(30)), Step::Measure);
-        assert_eq!(reader.step("three", at(20)), Step::Enough);
-        assert_eq!(reader.cut().back_to, Some(at(30)));
+        assert!((0..9).all(|n| reader.step(&n.to_string(), at(30 - n)) == Step::Measure), "all that is due");
 
         task.oldest_due = Some(at(10));
         let mut reader = Reader::new(&task);
@@ -189,6 +202,10 @@ pub(super) mod tests {
         reader.step("known", at(9));
         assert_eq!(reader.turn(false), None);
         assert_eq!(reader.turn(true), Some(Listing { is_whole: true, back_to: Some(at(9)) }));
+        let mut reader = Reader::new(&task);
+        let steps = [50, 40, 30].map(|seconds| reader.step(&seconds.to_string(), at(seconds)));
+        assert_eq!(steps, [Step::Measure, Step::Measure, Step::Enough], "the first time in portions");
+        assert_eq!(reader.cut(), Listing { is_whole: false, back_to: Some(at(40)) });
     }
 
     #[test]
