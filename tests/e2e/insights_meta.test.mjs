@@ -177,7 +177,7 @@ test("what LinkedIn leaves out or denies does not keep the rest away", async () 
   assert.deepEqual([engagement.value, engagement.reason], [null, "a part of it is not known"]);
   assert.ok((await values(organization, "likes"))[0].captured_at.getTime() === clicks.captured_at.getTime());
   const [{ status, status_reason }] = await sql`select * from analytics.social_accounts where id = ${organization}`;
-  assert.deepEqual([status, status_reason], ["active", "Linkedin does not let us read its numbers: a permission is missing"]);
+  assert.deepEqual([status, status_reason], ["active", "LinkedIn does not let us read its numbers: a permission is missing"]);
   await standin("/oauth/settings", CALM);
   await again(organization, "account");
   assert.equal((await sql`select status_reason from analytics.social_accounts where id = ${organization}`)[0].status_reason, null);
