@@ -208,7 +208,7 @@ pub async fn posts(State(shared): State<App>, request: Request) -> Response {
             "attachments": {"data": [{"media_type": media}]},
         });
         // Left out while there are none.
-        if place % 2 == 0 {
+        if place.is_multiple_of(2) {
             entry["shares"] = json!({"count": of("share", 4)});
         }
         for (field, low) in [("reactions", 60), ("comments", 7)] {

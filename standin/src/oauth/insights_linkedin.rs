@@ -20,8 +20,11 @@ const COUNTS: [(&str, u64); 6] = [
     ("clickCount", 60),
 ];
 
-/// (list, what it is by, its parts with their share in percent)
-const FACETS: [(&str, &str, &[(&str, u64)]); 5] = [
+/// Parts of all followers with their share in percent.
+type Parts = &'static [(&'static str, u64)];
+
+/// (list, what it is by, its parts)
+const FACETS: [(&str, &str, Parts); 5] = [
     ("followerCountsByGeoCountry", "geo", &[("urn:li:geo:101282230", 48), ("urn:li:geo:103883259", 20)]),
     ("followerCountsByFunction", "function", &[("urn:li:function:8", 31), ("urn:li:function:13", 22)]),
     ("followerCountsBySeniority", "seniority", &[("urn:li:seniority:4", 40), ("urn:li:seniority:3", 33)]),
@@ -176,7 +179,7 @@ struct Item {
 
 fn items(it: &Admitted) -> Vec<Item> {
     let item = |(place, hours): (usize, &i64)| {
-        let kind = if place % 2 == 0 { "share" } else { "ugcPost" };
+        let kind = if place.is_multiple_of(2) { "share" } else { "ugcPost" };
         Item { place, urn: format!("urn:li:{kind}:74{}{place:02}", it.id), at: it.now - it.now % 3600 - hours * 3600 }
     };
     AGES.iter().enumerate().map(item).collect()
