@@ -4,9 +4,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
 use super::meta::{Insight, Insights, Paging, after, flows, insight, levels, series};
-use super::read::{Reader, Step, address, api_names, count, is_id, moment, start_of, text};
-use super::store::{Audience, Gathered, Metric, Post, Refused, Task};
+use super::read::{is_id, start_of};
+use super::store::{Audience, Gathered, Listing, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -18,7 +19,6 @@ const AUDIENCE_DAYS: i64 = 5;
 
 const LONGEST_LIST: usize = 100;
 
-const MOST_PAGES: u32 = 200;
 const PAGE_SIZE: &str = "50";
 
 const FIELDS: &str = "id,message,created_time,permalink_url,attachments{media_type},shares";
@@ -126,12 +126,11 @@ fn is_post_id(id: &str) -> bool {
 
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let path = format!("{}/posts", task.platform_user_id);
-    let mut reader = Reader::new(task);
+    let mut walk = Walk::new(task);
     let mut measuring = Measuring::default();
     let mut start: Option<String> = None;
     let mut has_summaries = task.may_ask("post", SUMMARIES_NAME);
-    let mut pages = 0;
-    while pages < MOST_PAGES {
+    for _ in 0..MOST_PAGES {
         let fields = if has_summaries { format!("{FIELDS},{SUMMARIES}") } else { FIELDS.to_owned() };
         let mut query = vec![("fields", fields.as_str()), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
@@ -148,32 +147,20 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             }
             answer => answer?,
         };
-        pages += 1;
         for item in &page.data {
-            let Some(posted_at) = moment(&item.created_time).filter(|at| *at <= Utc::now() && is_post_id(&item.id))
-            else {
-                continue;
-            };
-            match reader.step(&item.id, posted_at) {
-                Step::Pass => {}
-                Step::Measure => {
-                    let post = measuring.measure(asker, task, &mut gathered.refused, item, posted_at).await?;
-                    gathered.posts.extend(post);
-                }
-                Step::Enough => {
-                    gathered.listing = Some(reader.cut());
-                    return measuring.end();
-                }
+            let posted_at = moment(&item.created_time).filter(|at| *at <= Utc::now() && is_post_id(&item.id));
+            if let Some(posted_at) = posted_at.filter(|at| walk.takes(&item.id, *at)) {
+                let post = measuring.measure(asker, task, &mut gathered.refused, item, posted_at).await?;
+                gathered.posts.extend(post);
             }
         }
-        let next = after(page.paging.as_ref()).filter(|_| !page.data.is_empty());
-        if let Some(listing) = reader.turn(next.is_none()) {
-            gathered.listing = Some(listing);
+        start = after(page.paging.as_ref()).filter(|_| !page.data.is_empty()).map(str::to_owned);
+        gathered.listing = walk.end(start.is_none());
+        if gathered.listing.is_some() {
             return measuring.end();
         }
-        start = next.map(str::to_owned);
     }
-    gathered.listing = Some(reader.cut());
+    gathered.listing = Some(Listing { is_whole: false, back_to: None });
     measuring.end()
 }
 
@@ -246,16 +233,14 @@ fn read_post(metrics: &[&Metric], item: &Item, posted_at: DateTime<Utc>, answers
         let Some(value) = insight(answers, &metric.api_name).and_then(|insight| total(&metric.metric, insight)) else {
             continue;
         };
-        match metric.metric.as_str() {
-            // The list's are those of this moment.
-            "likes" => post.likes = post.likes.or(Some(value)),
-            "comments" => post.comments = post.comments.or(Some(value)),
-            "shares" => post.shares = post.shares.or(Some(value)),
-            "saves" => post.saves = Some(value),
-            "reach" => post.reach = Some(value),
-            "views" => post.views = Some(value),
-            other => drop(post.extra_data.insert(other.to_owned(), value.into())),
-        }
+        // Of likes, comments and shares, the list's are those of this moment.
+        let is_known = match metric.metric.as_str() {
+            "likes" => post.likes.is_some(),
+            "comments" => post.comments.is_some(),
+            "shares" => post.shares.is_some(),
+            _ => false,
+        };
+        put(&mut post, metric, Some(value).filter(|_| !is_known));
     }
     post
 }
@@ -290,9 +275,13 @@ fn media_type(item: &Item) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::listing::tests;
     use super::super::meta::tests::answer;
-    use super::super::read::tests::metric;
     use super::*;
+
+    fn metric(scope: &str, metric: &str, api_name: &str) -> Metric {
+        tests::metric(scope, "total", metric, api_name)
+    }
 
     fn item(json: Value) -> Item {
         serde_json::from_value(json).expect("a post")

@@ -4,9 +4,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
 use super::meta::{Insights, Paging, after, flows, insight, levels, series};
-use super::read::{Reader, Step, address, api_names, count, is_id, moment, said, start_of, text};
-use super::store::{Audience, Capture, Gathered, Metric, Post, Refused, Task};
+use super::read::{is_id, said, start_of};
+use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -19,8 +20,6 @@ const BY_FOLLOW: &str = "follows_and_unfollows";
 const AUDIENCES: [(&str, &str); 2] =
     [("followers", "follower_demographics"), ("engaged", "engaged_audience_demographics")];
 
-/// Pages of posts that one pull reads.
-const MOST_PAGES: u32 = 200;
 const PAGE_SIZE: &str = "50";
 
 pub(super) async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
@@ -170,35 +169,25 @@ const FIELDS: &str = "id,caption,media_type,media_product_type,permalink,timesta
 
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let path = format!("{}/media", task.platform_user_id);
-    let mut reader = Reader::new(task);
+    let mut walk = Walk::new(task);
     let mut start: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let mut query = vec![("fields", FIELDS), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
         let page: Page = asker.get("media", &path, &query).await?;
         for media in &page.data {
-            let Some(posted_at) = moment(&media.timestamp).filter(|at| *at <= Utc::now() && is_id(&media.id)) else {
-                continue;
-            };
-            match reader.step(&media.id, posted_at) {
-                Step::Pass => {}
-                Step::Measure => {
-                    gathered.posts.extend(measure(asker, task, &mut gathered.refused, media, posted_at).await?);
-                }
-                Step::Enough => {
-                    gathered.listing = Some(reader.cut());
-                    return Ok(());
-                }
+            let posted_at = moment(&media.timestamp).filter(|at| *at <= Utc::now() && is_id(&media.id));
+            if let Some(posted_at) = posted_at.filter(|at| walk.takes(&media.id, *at)) {
+                gathered.posts.extend(measure(asker, task, &mut gathered.refused, media, posted_at).await?);
             }
         }
-        let next = after(page.paging.as_ref()).filter(|_| !page.data.is_empty());
-        if let Some(listing) = reader.turn(next.is_none()) {
-            gathered.listing = Some(listing);
+        start = after(page.paging.as_ref()).filter(|_| !page.data.is_empty()).map(str::to_owned);
+        gathered.listing = walk.end(start.is_none());
+        if gathered.listing.is_some() {
             return Ok(());
         }
-        start = next.map(str::to_owned);
     }
-    gathered.listing = Some(reader.cut());
+    gathered.listing = Some(Listing { is_whole: false, back_to: None });
     Ok(())
 }
 
@@ -273,27 +262,19 @@ fn read_post(metrics: &[&Metric], media: &Media, posted_at: DateTime<Utc>, answe
         let Some(insight) = insight(answers, &metric.api_name) else { continue };
         let total = insight.total_value.as_ref().map(|total| &total.value);
         let Some(value) = total.or(insight.values.first().map(|point| &point.value)).and_then(count) else { continue };
-        match metric.metric.as_str() {
-            "likes" => post.likes = Some(value),
-            "comments" => post.comments = Some(value),
-            "shares" => post.shares = Some(value),
-            "saves" => post.saves = Some(value),
-            "reach" => post.reach = Some(value),
-            "views" => post.views = Some(value),
-            other => drop(post.extra_data.insert(other.to_owned(), value.into())),
-        }
+        put(&mut post, metric, Some(value));
     }
     post
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::listing::tests;
     use super::super::meta::tests::answer;
-    use super::super::read::tests;
     use super::*;
 
     fn metric(metric: &str, api_name: &str) -> Metric {
-        tests::metric("account", metric, api_name)
+        tests::metric("account", "flow", metric, api_name)
     }
 
     fn day(day: u32) -> NaiveDate {

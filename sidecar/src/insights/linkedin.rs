@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::read::{Reader, Step, capture, count, is_id, said, start_of, text, whole};
+use super::listing::{MOST_PAGES, Walk, capture, count, put, sum, text};
+use super::read::{is_id, said, start_of};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
@@ -34,7 +35,6 @@ const FACETS: [(&str, &str); 7] = [
 ];
 const LONGEST_LIST: usize = 100;
 
-const MOST_PAGES: usize = 100;
 const PAGE_SIZE: usize = 100;
 
 /// Posts measured in one call: their names make its address.
@@ -200,15 +200,15 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
         let counts = of_day(answer, *day).map(|element| &element.total_share_statistics);
         let value = |name: &str| counts.and_then(|counts| counts.get(name)).unwrap_or(&Value::Null);
         captures.extend(metrics.iter().map(|metric| said(metric, at, value(&metric.api_name))));
-        let sum = PARTS.into_iter().try_fold(0_i64, |sum, part| sum.checked_add(count(value(part))?));
-        let sum = sum.and_then(|sum| count(&sum.into()));
+        let total = PARTS.into_iter().map(|part| count(value(part))).sum::<Option<i64>>();
+        let total = total.and_then(|total| count(&total.into()));
         // Nothing came of the whole day: then that is the reason.
         let is_known = PARTS.into_iter().any(|part| !value(part).is_null());
         captures.push(Capture {
             metric: ENGAGEMENT.to_owned(),
             measured_at: at,
-            value: sum,
-            reason: (sum.is_none() && is_known).then_some("a part of it is not known"),
+            value: total,
+            reason: (total.is_none() && is_known).then_some("a part of it is not known"),
         });
     }
     captures
@@ -217,10 +217,9 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
 fn read_gains(metric: &Metric, days: &[NaiveDate], answer: &[Statistics]) -> Vec<Capture> {
     let read = |day: &NaiveDate| {
         let gains = of_day(answer, *day).map(|element| &element.follower_gains);
-        let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(whole);
-        let sum =
-            part("organicFollowerGain").zip(part("paidFollowerGain")).and_then(|(one, other)| one.checked_add(other));
-        capture(metric, Some(start_of(*day)), sum.and_then(|sum| whole(&sum.into())))
+        let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(sum);
+        let gained = part("organicFollowerGain").zip(part("paidFollowerGain")).map(|(one, other)| one + other);
+        capture(metric, Some(start_of(*day)), gained.and_then(|gained| sum(&gained.into())))
     };
     days.iter().map(read).collect()
 }
@@ -323,43 +322,27 @@ fn kind(urn: &str) -> Option<Kind> {
 
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let author = escaped(&format!("urn:li:organization:{}", task.platform_user_id));
-    let mut reader = Reader::new(task);
+    let metrics: Vec<&Metric> = task.wanted("post", "post").collect();
+    let mut walk = Walk::new(task);
     let mut measuring = Measuring::default();
-    let mut start = 0;
-    for _ in 0..MOST_PAGES {
+    for read in 0..MOST_PAGES {
+        let start = read * PAGE_SIZE;
         let path = format!("rest/posts?q=author&author={author}&count={PAGE_SIZE}&start={start}&sortBy=CREATED");
         let page: Page = asker.get("posts", &path, &[]).await?;
-        let (mut wanted, mut is_enough) = (Vec::new(), false);
-        for item in &page.elements {
-            let (Some(posted_at), Some(kind)) = (item.posted_at(), kind(&item.id)) else { continue };
-            match reader.step(&item.id, posted_at) {
-                Step::Pass => {}
-                Step::Measure => wanted.push((kind, item, posted_at)),
-                Step::Enough => {
-                    is_enough = true;
-                    break;
-                }
-            }
-        }
+        let due = page.elements.iter().filter_map(|item| Some((kind(&item.id)?, item, item.posted_at()?)));
+        let due: Vec<(Kind, &Item, DateTime<Utc>)> = due.filter(|(_, item, at)| walk.takes(&item.id, *at)).collect();
         for of_kind in [Kind::Share, Kind::UgcPost] {
-            let ids: Vec<&str> =
-                wanted.iter().filter(|(kind, ..)| *kind == of_kind).map(|(_, item, _)| item.id.as_str()).collect();
+            let due = || due.iter().filter(move |(kind, ..)| *kind == of_kind);
+            let ids: Vec<&str> = due().map(|(_, item, _)| item.id.as_str()).collect();
             let numbers = measuring.measure(asker, task, of_kind, &ids).await?;
-            let posts = wanted.iter().filter(|(kind, ..)| *kind == of_kind);
-            let metrics: Vec<&Metric> = task.wanted("post", "post").collect();
-            gathered.posts.extend(posts.map(|(_, item, at)| read_post(&metrics, item, *at, numbers.get(&item.id))));
+            gathered.posts.extend(due().map(|(_, item, at)| read_post(&metrics, item, *at, numbers.get(&item.id))));
         }
-        if is_enough {
-            gathered.listing = Some(reader.cut());
+        gathered.listing = walk.end(page.is_last());
+        if gathered.listing.is_some() {
             return measuring.end();
         }
-        if let Some(listing) = reader.turn(page.is_last()) {
-            gathered.listing = Some(listing);
-            return measuring.end();
-        }
-        start += PAGE_SIZE;
     }
-    gathered.listing = Some(reader.cut());
+    gathered.listing = Some(Listing { is_whole: false, back_to: None });
     measuring.end()
 }
 
@@ -426,15 +409,7 @@ fn read_post(metrics: &[&Metric], item: &Item, posted_at: DateTime<Utc>, numbers
         ..Post::default()
     };
     for metric in metrics {
-        let Some(value) = numbers.and_then(|numbers| numbers.get(&metric.api_name)).and_then(count) else { continue };
-        match metric.metric.as_str() {
-            "likes" => post.likes = Some(value),
-            "comments" => post.comments = Some(value),
-            "shares" => post.shares = Some(value),
-            "reach" => post.reach = Some(value),
-            "views" => post.views = Some(value),
-            other => drop(post.extra_data.insert(other.to_owned(), value.into())),
-        }
+        put(&mut post, metric, numbers.and_then(|numbers| numbers.get(&metric.api_name)).and_then(count));
     }
     post
 }
@@ -508,8 +483,12 @@ fn unescaped(text: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::read::tests::{metric, task};
+    use super::super::listing::tests;
     use super::*;
+
+    fn metric(scope: &str, metric: &str, api_name: &str) -> Metric {
+        tests::metric(scope, "flow", metric, api_name)
+    }
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 5, day).expect("a day")
@@ -656,10 +635,11 @@ mod tests {
 
     #[test]
     fn of_members_nothing_is_told_which_is_said() {
-        let mut task = task("linkedin", "account", "li10250000000000017");
-        let mut followers = metric("account", "followers", FOLLOWERS);
-        followers.kind = "level".to_owned();
-        task.metrics.0 = vec![followers, metric("account", "likes", "likeCount"), metric("post", "likes", "likeCount")];
+        let followers = tests::metric("account", "level", "followers", FOLLOWERS);
+        let mut task = tests::task(
+            "account",
+            vec![followers, metric("account", "likes", "likeCount"), metric("post", "likes", "likeCount")],
+        );
         task.days = vec![day(3), day(2)];
         let mut gathered = Gathered::new(Utc::now());
         of_member(&task, &mut gathered).expect("nothing to fail");

@@ -142,7 +142,7 @@ fn read_series(metrics: &[&Metric], days: &[NaiveDate], answers: &[Insights]) ->
 pub(super) mod tests {
     use serde_json::json;
 
-    use super::super::read::tests::metric;
+    use super::super::listing::tests::metric;
     use super::*;
 
     pub(in super::super) fn answer(json: Value) -> Vec<Insights> {
@@ -162,7 +162,7 @@ pub(super) mod tests {
                 {"end_time": "2026-05-06T07:00:00+0000"}, {"value": 4, "end_time": "one day"},
                 {"value": 4, "end_time": "-262143-01-01T00:00:00+0000"}, {"value": {"US": 3}, "end_time": "2026-05-07T07:00:00+0000"}]}], "paging": {}}),
         );
-        let reach = metric("account", "reach", "reach");
+        let reach = metric("account", "flow", "reach", "reach");
         let captures = read_series(&[&reach], &[day(6), day(5), day(4), day(3), day(2)], &answers);
         let read: Vec<_> = captures
             .iter()

@@ -4,6 +4,7 @@
 pub mod facebook;
 pub mod instagram;
 pub mod linkedin;
+mod listing;
 mod meta;
 mod read;
 pub mod store;
@@ -128,7 +129,7 @@ impl<'a> Asker<'a> {
             let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
             match self.get(subject, path, &query).await {
                 Ok(answer) => answers.push(answer),
-                Err(Stop::Failed(error)) if unserved(&error).is_some() => {
+                Err(Stop::Failed(error)) if is_unserved(&error) => {
                     if let [name] = part {
                         found.push((*name, error));
                     } else {
@@ -149,7 +150,7 @@ impl<'a> Asker<'a> {
         refused.extend(found.into_iter().map(|(name, error)| Refused {
             subject,
             api_name: name.to_owned(),
-            of_app: unserved(&error) == Some(Scope::App),
+            of_app: !is_of_account(&error),
             code: match error {
                 TokenError::Configuration { code } => code.into_owned(),
                 other => other.name().to_owned(),
@@ -159,23 +160,16 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Whom a metric is refused to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    /// There is no such metric, for nobody.
-    App,
-    /// Not served as it was asked for, or not with others beside it: that may be different for another account.
-    Account,
+/// "(#100) metric[0] must be one of the following values", or how others say it: it is not served, at least not with others
+/// beside it.
+fn is_unserved(error: &TokenError) -> bool {
+    let words = ["100", "unknown_metric", "unknown_field"];
+    matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
 }
 
-/// Whether what was asked for is not served, rather than the call having failed.
-fn unserved(error: &TokenError) -> Option<Scope> {
-    match error {
-        TokenError::Configuration { code } if code == "unknown_metric" || code == "unknown_field" => Some(Scope::App),
-        // Meta's word for all parameters that it does not take.
-        TokenError::Configuration { code } if code == "100" => Some(Scope::Account),
-        _ => None,
-    }
+/// Meta's word for all parameters that it does not take: another account may be served what this one is refused.
+fn is_of_account(error: &TokenError) -> bool {
+    matches!(error, TokenError::Configuration { code } if code == "100")
 }
 
 /// Fills `gathered` with what the platform says, up to where it stops.
