@@ -46,15 +46,15 @@ drop policy if exists "signed-in users read the registry of metrics" on analytic
 create policy "signed-in users read the registry of metrics" on analytics.metric_registry for select to authenticated
   using ((select analytics_private.user_id()) is not null);
 
--- Dates and names: Meta's documentation of insights (v22: metrics removed for all versions on 2025-04-21; page impressions removed in
--- June, page fans in November 2025), the platforms' API references for the rest.
+-- Dates and names: Meta's documentation of insights (v22: metrics removed for all versions on 2025-04-21; impressions and fans of pages
+-- removed on 2025-11-15, unique impressions on 2026-06-15), the platforms' API references for the rest.
 insert into analytics.metric_registry
   (platform, scope, metric, api_name, kind, unit, is_summable, available_from, available_until, api_version_until, replaced_by, minimum_followers, delay, description, source)
 select t.platform, t.scope, t.metric, t.api_name, t.kind, t.unit, t.kind in ('flow', 'total') and t.unit = 'count', t.available_from::date, t.available_until::date,
   t.api_version_until, t.replaced_by, t.minimum_followers, t.delay::interval, t.description,
   case t.platform when 'instagram' then 'Instagram Platform, API reference: IG User and IG Media insights'
-    when 'facebook' then 'Graph API, Page insights' when 'tiktok' then 'TikTok API, user info and video list'
-    when 'linkedin' then 'LinkedIn Community Management API' when 'youtube' then 'YouTube Data API v3, channels and videos; YouTube Analytics API, channel reports'
+    when 'facebook' then 'Graph API, Page insights and their deprecated metrics' when 'tiktok' then 'TikTok API, user info and video list'
+    when 'linkedin' then 'LinkedIn Community Management API, organization share and follower statistics' when 'youtube' then 'YouTube Data API v3, channels and videos; YouTube Analytics API, channel reports'
     else 'X API v2, metrics' end
 from (values
   ('instagram', 'account', 'followers', 'followers_count', 'level', 'people', null, null, null, null, null, null, 'accounts that follow'),
@@ -86,12 +86,22 @@ from (values
   ('instagram', 'post', 'impressions', 'impressions', 'total', 'count', null, '2025-04-21', 'v21.0', 'views', null, '48 hours', 'times that it was on a screen so far'),
   ('instagram', 'post', 'watch_time', 'ig_reels_video_view_total_time', 'total', 'milliseconds', null, null, null, null, null, '48 hours', 'time that a reel was played, replays included'),
   ('facebook', 'account', 'followers', 'followers_count', 'level', 'people', null, null, null, null, null, null, 'people who follow the page'),
-  ('facebook', 'account', 'fans', 'page_fans', 'level', 'people', null, '2025-11-01', null, 'followers', null, null, 'people who like the page'),
-  ('facebook', 'account', 'impressions', 'page_impressions', 'flow', 'count', null, '2025-06-01', null, 'views', null, '48 hours', 'times that something of the page was on a screen in the day'),
-  ('facebook', 'account', 'reach', 'page_impressions_unique', 'flow', 'people', null, null, null, null, 100, '48 hours', 'different people who saw something of the page in the day'),
+  ('facebook', 'account', 'fans', 'page_fans', 'level', 'people', null, '2025-11-15', null, 'followers', null, null, 'people who like the page'),
+  ('facebook', 'account', 'impressions', 'page_impressions', 'flow', 'count', null, '2025-11-15', null, 'views', null, '48 hours', 'times that something of the page was on a screen in the day'),
+  ('facebook', 'account', 'reach', 'page_total_media_view_unique', 'flow', 'people', null, null, null, null, 100, '48 hours', 'different people who saw something of the page in the day; until 2026-06-15 called page_impressions_unique'),
   ('facebook', 'account', 'views', 'page_media_view', 'flow', 'count', '2025-06-01', null, null, null, 100, '48 hours', 'times that something of the page was played or shown in the day'),
   ('facebook', 'account', 'engagement', 'page_post_engagements', 'flow', 'count', null, null, null, null, 100, '48 hours', 'interactions with posts of the page in the day'),
   ('facebook', 'account', 'profile_views', 'page_views_total', 'flow', 'count', null, null, null, null, 100, '48 hours', 'visits of the page in the day'),
+  ('facebook', 'account', 'follows', 'page_daily_follows_unique', 'flow', 'count', null, null, null, null, 100, '48 hours', 'people who began to follow in the day'),
+  ('facebook', 'account', 'unfollows', 'page_daily_unfollows_unique', 'flow', 'count', null, null, null, null, 100, '48 hours', 'people who left in the day'),
+  ('facebook', 'post', 'likes', 'post_reactions_by_type_total', 'total', 'count', null, null, null, null, null, '48 hours', 'reactions of all kinds so far'),
+  ('facebook', 'post', 'comments', 'post_activity_by_action_type', 'total', 'count', null, null, null, null, null, '48 hours', 'comments so far'),
+  ('facebook', 'post', 'shares', 'post_activity_by_action_type', 'total', 'count', null, null, null, null, null, '48 hours', 'shares so far'),
+  ('facebook', 'post', 'reach', 'post_total_media_view_unique', 'total', 'people', null, null, null, null, null, '48 hours', 'different people who saw it so far; until 2026-06-15 called post_impressions_unique'),
+  ('facebook', 'post', 'views', 'post_media_view', 'total', 'count', '2025-06-01', null, null, null, null, '48 hours', 'times that it was played or shown so far'),
+  ('facebook', 'post', 'clicks', 'post_clicks', 'total', 'count', null, null, null, null, null, '48 hours', 'clicks anywhere in it so far'),
+  ('facebook', 'post', 'impressions', 'post_impressions', 'total', 'count', null, '2025-11-15', null, 'views', null, '48 hours', 'times that it was on a screen so far'),
+  ('facebook', 'post', 'saves', null, 'none', 'count', null, null, null, null, null, null, 'not offered by the API'),
   ('tiktok', 'account', 'followers', 'follower_count', 'level', 'people', null, null, null, null, null, null, 'accounts that follow'),
   ('tiktok', 'account', 'following', 'following_count', 'level', 'people', null, null, null, null, null, null, 'accounts that it follows'),
   ('tiktok', 'account', 'posts', 'video_count', 'level', 'count', null, null, null, null, null, null, 'public videos'),
@@ -113,7 +123,15 @@ from (values
   ('linkedin', 'account', 'comments', 'commentCount', 'flow', 'count', null, null, null, null, null, '48 hours', 'comments of the day'),
   ('linkedin', 'account', 'shares', 'shareCount', 'flow', 'count', null, null, null, null, null, '48 hours', 'shares of the day'),
   ('linkedin', 'account', 'link_clicks', 'clickCount', 'flow', 'count', null, null, null, null, null, '48 hours', 'clicks of the day'),
+  ('linkedin', 'account', 'new_followers', 'followerGains', 'flow', 'count', null, null, null, null, null, '48 hours', 'new followers of the day, organic and paid'),
   ('linkedin', 'account', 'saves', null, 'none', 'count', null, null, null, null, null, null, 'not offered by the API'),
+  ('linkedin', 'post', 'likes', 'likeCount', 'total', 'count', null, null, null, null, null, '48 hours', 'reactions so far, without ads'),
+  ('linkedin', 'post', 'comments', 'commentCount', 'total', 'count', null, null, null, null, null, '48 hours', 'comments so far, without ads'),
+  ('linkedin', 'post', 'shares', 'shareCount', 'total', 'count', null, null, null, null, null, '48 hours', 'shares so far, without ads'),
+  ('linkedin', 'post', 'reach', 'uniqueImpressionsCount', 'total', 'people', null, null, null, null, null, '48 hours', 'different members who saw it so far, without ads'),
+  ('linkedin', 'post', 'views', 'impressionCount', 'total', 'count', null, null, null, null, null, '48 hours', 'times that it was shown so far, without ads'),
+  ('linkedin', 'post', 'link_clicks', 'clickCount', 'total', 'count', null, null, null, null, null, '48 hours', 'clicks so far, without ads'),
+  ('linkedin', 'post', 'saves', null, 'none', 'count', null, null, null, null, null, null, 'not offered by the API for organisations'),
   ('youtube', 'account', 'followers', 'subscriberCount', 'level', 'people', null, null, null, null, null, null, 'subscribers, which the platform rounds to three digits'),
   ('youtube', 'account', 'posts', 'videoCount', 'level', 'count', null, null, null, null, null, null, 'public videos'),
   ('youtube', 'account', 'views', 'views', 'flow', 'count', null, null, null, null, null, '48 hours', 'views of the day'),
@@ -286,11 +304,13 @@ create table if not exists analytics.audience_insights (
   cities jsonb,
   active_hours jsonb,
   active_days jsonb,
+  facets jsonb,
   source varchar(32) not null,
   constraint audience_insights_pkey primary key (workspace_id, social_account_id, audience, captured_at),
   constraint audience_insights_account_fkey foreign key (workspace_id, social_account_id) references analytics.social_accounts (workspace_id, id) on delete cascade,
   constraint audience_insights_audience_known check (audience in ('followers', 'engaged', 'reached')),
   constraint audience_insights_base check (base between 0 and 1000000000000000),
+  constraint audience_insights_facets_object check (facets is null or jsonb_typeof(facets) = 'object'),
   constraint audience_insights_lists check (
     (age_ranges is null or jsonb_typeof(age_ranges) = 'array') and (genders is null or jsonb_typeof(genders) = 'array') and (countries is null or jsonb_typeof(countries) = 'array')
     and (cities is null or jsonb_typeof(cities) = 'array') and (active_hours is null or jsonb_typeof(active_hours) = 'array') and (active_days is null or jsonb_typeof(active_days) = 'array'))
@@ -307,6 +327,7 @@ comment on column analytics.audience_insights.countries is '[{"country": "US", "
 comment on column analytics.audience_insights.cities is '[{"city": "London, England", "count": 12}, …]';
 comment on column analytics.audience_insights.active_hours is '[{"hour": 14, "activity": 0.85}, …], hours of UTC, activity 0 to 1';
 comment on column analytics.audience_insights.active_days is '[{"day": "monday", "activity": 0.92}, …]';
+comment on column analytics.audience_insights.facets is 'what else the platform divides it by, with its own names: {"Function": [{"function": "urn:li:function:8", "count": 12}, …], "GeoCountry": [{"geo": "urn:li:geo:103644278", "count": 9}], …}';
 
 drop policy if exists "members read the audiences of their workspaces" on analytics.audience_insights;
 create policy "members read the audiences of their workspaces" on analytics.audience_insights for select to authenticated

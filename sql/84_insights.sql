@@ -37,6 +37,20 @@ from unnest(array['instagram']) p, (values ('account', '0', '12 hours'), ('audie
   ('post', '0', '1 hour'), ('post', '1 day', '4 hours'), ('post', '3 days', '12 hours'), ('post', '7 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days')) c (kind, older_than, every)
 on conflict (platform, kind, older_than) do nothing;
 
+-- A page's figures are renewed once a day, the counts of its posts at once.
+insert into analytics_private.insight_cadences (platform, kind, older_than, every)
+select 'facebook', c.kind, c.older_than::interval, c.every::interval
+from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts', '0', '1 hour'),
+  ('post', '0', '1 hour'), ('post', '1 day', '4 hours'), ('post', '3 days', '12 hours'), ('post', '7 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days')) c (kind, older_than, every)
+on conflict (platform, kind, older_than) do nothing;
+-- LinkedIn's quotas are by day and small (an app in development has 100 calls a member and 500 in all), and it tells nothing of
+-- posts older than a year.
+insert into analytics_private.insight_cadences (platform, kind, older_than, every)
+select 'linkedin', c.kind, c.older_than::interval, c.every::interval
+from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts', '0', '4 hours'),
+  ('post', '0', '4 hours'), ('post', '3 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days'), ('post', '365 days', null)) c (kind, older_than, every)
+on conflict (platform, kind, older_than) do nothing;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Tables
 
@@ -359,8 +373,8 @@ begin
       read.reasons, 'api') ->> 'recorded')::bigint;
   end if;
   for given in
-    select j.audience, j.base, j.age_ranges, j.genders, j.countries, j.cities
-    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, base bigint, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb)
+    select j.audience, j.base, j.age_ranges, j.genders, j.countries, j.cities, j.facets
+    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, base bigint, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb, facets jsonb)
   loop
     insights := null;
     insights.workspace_id := account.workspace_id;
@@ -373,6 +387,7 @@ begin
     insights.genders := given.genders;
     insights.countries := given.countries;
     insights.cities := given.cities;
+    insights.facets := given.facets;
     insights.source := 'api';
     perform analytics_private.store_audience(account, insights);
   end loop;
@@ -481,11 +496,11 @@ begin
       end if;
   end case;
   if is_over then
-    perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', initcap(held.provider))));
+    perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', analytics_private.platform_in_words(held.provider))));
   end if;
   -- The access lives, and brings less than it should: that is for the member to see.
   if sidecar_store_insights.failure = 'denied' and account.status = 'active' then
-    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', initcap(held.provider),
+    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', analytics_private.platform_in_words(held.provider),
         case held.kind when 'account' then 'numbers' else held.kind end), status_remedy = 'connect the account again, and leave all permissions on'
     where a.workspace_id = account.workspace_id and a.id = account.id and a.status_reason is null;
   elsif sidecar_store_insights.failure is null and account.status = 'active' and account.status_reason is not null

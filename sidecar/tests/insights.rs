@@ -1,5 +1,5 @@
-//! Insights of Instagram as the stand-in tells them: whole, of a small account, with a metric that is refused, with an app
-//! whose limit is used up.
+//! Insights of Instagram, Facebook and LinkedIn as the stand-in tells them: whole, of a small account, with a metric that is
+//! refused, with an app whose limit is used up.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,6 +31,10 @@ struct Connected {
 }
 
 async fn connect(provider: Provider, user: &str) -> Connected {
+    connect_to(Platform::Instagram, provider, user).await
+}
+
+async fn connect_to(platform: Platform, provider: Provider, user: &str) -> Connected {
     let standin = start(Catalog::default(), Credentials::default()).await.expect("stand-in started");
     let app = App {
         client_id: "standin-client".to_owned(),
@@ -42,7 +46,7 @@ async fn connect(provider: Provider, user: &str) -> Connected {
     let endpoints = Endpoints::at(provider, &base).expect("addresses");
     let client = Client::new(provider, app, endpoints, Duration::from_secs(5)).expect("client");
     standin.oauth().change(|settings| user.clone_into(&mut settings.user));
-    let (grant, account) = consent(&client).await;
+    let (grant, account) = consent(&client, platform).await;
     let metrics = Arc::new(Metrics::new());
     let breaker = BreakerSettings { failures: 100, cool_down: Duration::from_secs(60) };
     let gate = Arc::new(Gate::new(provider.name(), breaker, metrics.clone()));
@@ -50,9 +54,9 @@ async fn connect(provider: Provider, user: &str) -> Connected {
     Connected { standin, remote: Remote { client: Arc::new(client), gate }, metrics, token, account }
 }
 
-async fn consent(client: &Client) -> (Grant, Found) {
+async fn consent(client: &Client, platform: Platform) -> (Grant, Found) {
     let verifier = new_verifier().expect("random");
-    let scopes = client.provider().scopes(Platform::Instagram, Purpose::Insights);
+    let scopes = client.provider().scopes(platform, Purpose::Insights);
     let url = client.authorize_url("state", Some(&verifier), scopes);
     let policy = reqwest::redirect::Policy::none();
     let browser = reqwest::Client::builder().no_proxy().redirect(policy).build().expect("browser");
@@ -62,7 +66,7 @@ async fn consent(client: &Client) -> (Grant, Found) {
     let code = location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
     let grant = client.exchange(&code, Some(&verifier)).await.expect("a grant");
     let found = client.accounts(&grant).await.expect("accounts");
-    let account = found.into_iter().find(|account| account.platform == Platform::Instagram).expect("an account");
+    let account = found.into_iter().find(|account| account.platform == platform).expect("an account");
     (grant, account)
 }
 
@@ -112,7 +116,7 @@ impl Connected {
             account_id: Uuid::nil(),
             claim: Uuid::nil(),
             kind: kind.to_owned(),
-            platform: "instagram".to_owned(),
+            platform: self.account.platform.name().to_owned(),
             platform_user_id: self.account.platform_user_id.clone(),
             version: 1,
             access_token: String::new(),
@@ -231,7 +235,11 @@ async fn a_metric_that_is_refused_is_noted_and_the_rest_comes() {
     let gathered = connected.whole(&task).await;
     assert_eq!(gathered.refused.len(), 1);
     let refused = &gathered.refused[0];
-    assert_eq!((refused.subject, refused.api_name.as_str(), refused.code.as_str()), ("account", "reposts", "100"));
+    assert_eq!(
+        (refused.subject, refused.api_name.as_str(), refused.code.as_str()),
+        ("account", "reposts", "unknown_metric")
+    );
+    assert!(refused.of_app);
     assert_eq!(values(&gathered, "reposts").iter().flatten().count(), 0);
     assert!(values(&gathered, "views").iter().all(Option::is_some));
     // Next time it is not asked for.
@@ -338,4 +346,118 @@ async fn a_removed_app_is_final_and_a_foreign_account_is_not() {
     connected.standin.oauth().remove_app(analytics_standin::Provider::Instagram, "mira");
     let (_, stop, _) = connected.gather(&connected.task("account")).await;
     assert!(matches!(stop, Some(Stop::Failed(TokenError::Final { .. }))), "{stop:?}");
+}
+
+fn metric(scope: &str, kind: &str, metric: &str, api_name: &str) -> Metric {
+    let (scope, kind, metric, api_name) = (scope.to_owned(), kind.to_owned(), metric.to_owned(), api_name.to_owned());
+    Metric { scope, metric, api_name, kind, minimum_followers: None }
+}
+
+#[tokio::test]
+async fn a_page_and_its_posts() {
+    let connected = connect_to(Platform::Facebook, Provider::Facebook, "mira").await;
+    let mut task = connected.task("account");
+    task.metrics = Json(vec![
+        metric("account", "level", "followers", "followers_count"),
+        metric("account", "flow", "views", "page_media_view"),
+        metric("account", "flow", "reach", "page_total_media_view_unique"),
+        metric("post", "total", "likes", "post_reactions_by_type_total"),
+        metric("post", "total", "views", "post_media_view"),
+    ]);
+    connected.standin.oauth().change(|settings| settings.insight_delay_hours = 24);
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!((calls, values(&gathered, "followers")), (2, vec![Some(12_480)]));
+    assert!(values(&gathered, "views")[0].is_none() && values(&gathered, "views")[2].is_some(), "late, and known");
+
+    task.kind = "audience".to_owned();
+    let gathered = connected.whole(&task).await;
+    assert_eq!(gathered.audiences[0].countries.as_ref().expect("countries")[0]["country"], "DE");
+    assert!(gathered.audiences[0].age_ranges.is_none());
+
+    task.kind = "posts".to_owned();
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!((gathered.posts.len(), calls), (8, 3 + 8));
+    assert!(gathered.posts[..7].iter().all(|post| post.views.is_some() && post.likes.is_some()));
+    // Without the permission to count: what the insights say. What neither says is unknown.
+    connected.standin.oauth().change(|settings| settings.refused_metrics = vec!["reactions".into()]);
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!((gathered.posts.len(), gathered.refused.len(), calls), (8, 1, 1 + 3 + 8));
+    assert!(gathered.posts[..7].iter().all(|post| post.likes.is_some() && post.comments.is_none()));
+    assert_eq!(gathered.posts[7].likes, None);
+}
+
+#[tokio::test]
+async fn insights_of_posts_that_are_denied_leave_what_the_list_says() {
+    let connected = connect_to(Platform::Facebook, Provider::Facebook, "mira").await;
+    let page = &connected.account.platform_user_id;
+    for place in 0..8 {
+        let path = format!("/v25.0/{page}_12200000{}{place:02}/insights", &page[9..]);
+        connected.standin.add_fault(Rule::refusal("facebook", "10").at("facebook", &path));
+    }
+    let mut task = connected.task("posts");
+    task.metrics = Json(vec![metric("post", "total", "views", "post_media_view")]);
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Denied { .. }))), "{stop:?}");
+    assert_eq!((gathered.posts.len(), calls), (8, 3 + 3), "after three nobody is asked any more");
+    assert!(gathered.posts.iter().all(|post| post.likes.is_some() && post.views.is_none()));
+}
+
+fn of_linkedin() -> Json<Vec<Metric>> {
+    Json(vec![
+        metric("account", "level", "followers", "networkSizes"),
+        metric("account", "flow", "likes", "likeCount"),
+        metric("account", "flow", "new_followers", "followerGains"),
+        metric("post", "total", "likes", "likeCount"),
+        metric("post", "total", "reach", "uniqueImpressionsCount"),
+    ])
+}
+
+#[tokio::test]
+async fn an_organisation_and_its_posts() {
+    let connected = connect_to(Platform::Linkedin, Provider::Linkedin, "mira").await;
+    let mut task = connected.task("account");
+    task.metrics = of_linkedin();
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!((calls, values(&gathered, "followers")), (3, vec![Some(12_480)]));
+    for metric in ["likes", "new_followers", "engagement"] {
+        let values = values(&gathered, metric);
+        assert!(values.len() == 3 && values.iter().all(Option::is_some), "{metric}: {values:?}");
+    }
+    task.kind = "audience".to_owned();
+    let facets = connected.whole(&task).await.audiences[0].facets.clone().expect("facets");
+    assert_eq!(facets["Function"][0]["function"], "urn:li:function:8");
+
+    task.kind = "posts".to_owned();
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(stop.is_none(), "{stop:?}");
+    assert_eq!(gathered.posts.len(), 8);
+    assert_eq!(gathered.posts.iter().filter(|post| post.reach.is_some()).count(), 6);
+    // Three pages, each with posts of both kinds; the last one's share is denied.
+    assert_eq!(calls, 3 + 2 * 3);
+    task.fresh_posts = gathered.posts.iter().map(|post| post.id.clone()).collect();
+    task.reads_all = false;
+    let (gathered, _, calls) = connected.gather(&task).await;
+    assert_eq!((gathered.posts.len(), calls), (0, 1));
+}
+
+#[tokio::test]
+async fn a_small_organisation_has_no_facets_and_a_denied_call_keeps_no_other_away() {
+    let connected = connect_to(Platform::Linkedin, Provider::Linkedin, "jonas").await;
+    let mut task = connected.task("audience");
+    task.metrics = of_linkedin();
+    assert_eq!(connected.whole(&task).await.audiences[0].facets, None);
+    connected.standin.oauth().change(|settings| settings.refused_metrics = vec!["networkSizes".into()]);
+    task.kind = "account".to_owned();
+    let (gathered, stop, _) = connected.gather(&task).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Denied { .. }))), "{stop:?}");
+    assert_eq!((values(&gathered, "followers").len(), values(&gathered, "likes").len()), (0, 3));
+    connected.standin.oauth().change(|settings| settings.usage = 101);
+    let (gathered, stop, calls) = connected.gather(&task).await;
+    assert!(gathered.is_empty() && calls == 1);
+    let Some(Stop::Failed(TokenError::Throttled { retry_after: Some(wait), .. })) = stop else { panic!("{stop:?}") };
+    assert!(wait <= Duration::from_secs(24 * 3600));
 }

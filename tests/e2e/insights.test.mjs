@@ -92,7 +92,7 @@ test("a refused metric is noted and left out, the rest arrives", async () => {
   await standin("/oauth/settings", { refused_metrics: ["reposts"] });
   await again(account, "account");
   const noted = await sql`select subject, api_name, code from analytics_private.app_metric_refusals`;
-  assert.deepEqual([...noted], [{ subject: "account", api_name: "reposts", code: "100" }]);
+  assert.deepEqual([...noted], [{ subject: "account", api_name: "reposts", code: "unknown_metric" }]);
   const path = `/${(await sql`select platform_user_id from analytics.social_accounts where id = ${account}`)[0].platform_user_id}/insights`;
   const before = await calls("instagram", path);
   await again(account, "account");

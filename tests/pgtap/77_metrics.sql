@@ -248,7 +248,7 @@ select is(pg_temp.state_of($$select analytics.record_posts(pg_temp.account(1), n
 select is(analytics.record_audience(pg_temp.account(1), '{"genders": {"F": 30, "M": 10}, "countries": [{"country": "us", "count": 5}, {"country": "DE", "count": 9}], "age_ranges": {"18-24": 0.25, "25-34": 0.75},
   "cities": {"data": []}, "active_hours": [{"hour": 14, "activity": 0.85}], "active_days": null}', snapshot_date => '2026-03-09', base => 40, captured_at => '2026-03-10') - 'account_id',
   '{"recorded": true, "snapshot_date": "2026-03-09"}', 'an audience is stored');
-select is((select to_jsonb(i) - 'workspace_id' - 'social_account_id' from analytics.audience_insights i), '{"audience": "followers", "captured_at": "2026-03-10T00:00:00+00:00", "snapshot_date": "2026-03-09", "base": 40,
+select is((select to_jsonb(i) - 'workspace_id' - 'social_account_id' from analytics.audience_insights i), '{"audience": "followers", "captured_at": "2026-03-10T00:00:00+00:00", "snapshot_date": "2026-03-09", "base": 40, "facets": null,
   "age_ranges": [{"range": "25-34", "share": 0.75}, {"range": "18-24", "share": 0.25}], "genders": [{"gender": "female", "count": 30}, {"gender": "male", "count": 10}],
   "countries": [{"country": "DE", "count": 9}, {"country": "US", "count": 5}], "cities": null, "active_hours": [{"hour": "14", "activity": 0.85}], "active_days": null, "source": "manual"}'::jsonb,
   'in S4''s form, shares as shares, what is empty as unknown');

@@ -52,6 +52,15 @@ create function pg_temp.day(back integer) returns timestamptz language sql stabl
 
 -- What is due ------------------------------------------------------------------------------------------------------------
 
+select is(analytics_private.post_due_at('linkedin', now() - a, now()) - now(), e, 'an organisation''s post of ' || a) from (values (interval '1 hour', interval '4 hours'), ('4 days', '1 day'), ('200 days', '30 days'), ('366 days', null)) v (a, e);
+select is(analytics_private.post_due_at('facebook', now() - interval '2 hours', now()) - now(), interval '1 hour', 'a page''s post is measured as often as one on Instagram');
+create function pg_temp.served(platform text, scope text) returns text language sql stable as $$
+  select string_agg(distinct m ->> 'api_name', ' ' order by m ->> 'api_name') from jsonb_array_elements(analytics_private.insight_metrics(platform)) m where m ->> 'scope' = scope
+$$;
+select is(pg_temp.served('facebook', 'account'), 'followers_count page_daily_follows_unique page_daily_unfollows_unique page_media_view page_post_engagements page_total_media_view_unique page_views_total', 'of pages what was not withdrawn is asked for');
+select is(pg_temp.served('facebook', 'post'), 'post_activity_by_action_type post_clicks post_media_view post_reactions_by_type_total post_total_media_view_unique', 'and of their posts');
+select is(pg_temp.served('linkedin', 'account'), 'clickCount commentCount followerGains impressionCount likeCount networkSizes shareCount uniqueImpressionsCount', 'of organisations what LinkedIn tells, not what is added up here');
+delete from analytics_private.insight_cadences where platform = 'linkedin';
 select pg_temp.connect(:'studio', :'owner', 1), pg_temp.connect(:'studio', :'owner', 9, 'linkedin', 'linkedin') \g /dev/null
 select is(pg_temp.lines($$select kind from analytics_private.account_schedules where social_account_id = pg_temp.acc(1) order by 1$$), '(account) (audience) (posts)', 'what is connected is due');
 select is((select count(*) from analytics_private.account_schedules where social_account_id = pg_temp.acc(9)), 0::bigint, 'a platform without cadences is not asked');
@@ -103,6 +112,12 @@ select is(pg_temp.finish(2, 'audience', '{"captured_at": "2026-06-01", "audience
 select is(pg_temp.lines($$select base, age_ranges, countries, snapshot_date from analytics.audience_insights where social_account_id = pg_temp.acc(2)$$), '(,,,2026-06-01)', 'is unknown, not empty');
 select is(pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-01", "audiences": [{"audience": "followers", "countries": [{"country": "DE", "count": 9}]}, {"audience": "engaged", "genders": [{"gender": "female", "count": 4}]}]}') ->> 'audiences', '2', 'that of a larger one');
 select is((select countries from analytics.audience_insights where social_account_id = pg_temp.acc(1) and audience = 'followers'), '[{"country": "DE", "count": 9}]', 'is stored');
+
+select is(pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-02", "audiences": [{"audience": "followers", "facets": {"Function": [{"function": "urn:li:function:8", "count": 12}]}}]}') ->> 'audiences', '1', 'what else a platform divides an audience by');
+select is(pg_temp.lines($$select countries, facets from analytics.audience_insights where social_account_id = pg_temp.acc(1) and captured_at = '2026-06-02'$$), '(,"{""Function"": [{""count"": 12, ""function"": ""urn:li:function:8""}]}")', 'is kept with its names, and is no country');
+select is(pg_temp.state_of($$select pg_temp.finish(1, 'audience', '{"captured_at": "2026-06-03", "audiences": [{"audience": "followers", "facets": [1]}]}')$$), '23514', 'but not in another form');
+select is(pg_temp.finish(1, 'account', jsonb_build_object('captured_at', now(), 'metrics', jsonb_build_array(jsonb_build_object('metric', 'replies', 'measured_at', pg_temp.day(6), 'value', null, 'reason', 'not told')))) ->> 'metrics', '1', 'a value that is unknown for a reason of its own');
+select is((select reason::text from analytics.metrics_snapshots where social_account_id = pg_temp.acc(1) and metric = 'replies' and measured_at = pg_temp.day(6) and captured_at = now()), 'not told', 'keeps it');
 
 -- Posts: often when new, rarely when old.
 select is(analytics_private.post_due_at('instagram', now() - a, now()) - now(), e, 'a post of ' || a) from (values (interval '0', interval '1 hour'), ('23 hours', '1 hour'), ('1 day', '4 hours'), ('4 days', '12 hours'), ('8 days', '1 day'),

@@ -1,7 +1,12 @@
 //! Insights of connected accounts: their numbers, their audience, their posts. A loop a provider takes what the database
-//! says is due (`store`), asks the platform (`instagram`), and gives back what came, whole or up to where it failed.
+//! says is due (`store`), asks the platform (a file each), and gives back what came, whole or up to where it failed.
 
+pub mod facebook;
 pub mod instagram;
+pub mod linkedin;
+mod listing;
+mod meta;
+mod read;
 pub mod store;
 
 use std::collections::VecDeque;
@@ -37,7 +42,7 @@ const BREATHER: Duration = Duration::from_secs(60);
 
 /// Providers whose answers are understood here.
 pub fn is_served(provider: Provider) -> bool {
-    matches!(provider, Provider::Facebook | Provider::Instagram)
+    matches!(provider, Provider::Facebook | Provider::Instagram | Provider::Linkedin)
 }
 
 /// Why a pull ends early.
@@ -142,22 +147,28 @@ impl<'a> Asker<'a> {
         {
             return Err(error.into());
         }
-        let code = |error: TokenError| match error {
-            TokenError::Configuration { code } => code.into_owned(),
-            other => other.name().to_owned(),
-        };
         refused.extend(found.into_iter().map(|(name, error)| Refused {
             subject,
             api_name: name.to_owned(),
-            code: code(error),
-            of_app: true,
+            of_app: !is_of_account(&error),
+            code: match error {
+                TokenError::Configuration { code } => code.into_owned(),
+                other => other.name().to_owned(),
+            },
         }));
         Ok(answers)
     }
 }
 
-/// "(#100) metric[0] must be one of the following values": it is not served, at least not with others beside it.
+/// "(#100) metric[0] must be one of the following values", or how others say it: it is not served, at least not with others
+/// beside it.
 fn is_unserved(error: &TokenError) -> bool {
+    let words = ["100", "unknown_metric", "unknown_field"];
+    matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
+}
+
+/// Meta's word for all parameters that it does not take: another account may be served what this one is refused.
+fn is_of_account(error: &TokenError) -> bool {
     matches!(error, TokenError::Configuration { code } if code == "100")
 }
 
@@ -165,6 +176,8 @@ fn is_unserved(error: &TokenError) -> bool {
 pub async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     match task.platform.as_str() {
         "instagram" => instagram::gather(asker, task, gathered).await,
+        "facebook" => facebook::gather(asker, task, gathered).await,
+        "linkedin" => linkedin::gather(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "platform".into() }.into()),
     }
 }

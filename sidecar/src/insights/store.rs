@@ -109,6 +109,9 @@ pub struct Capture {
     pub measured_at: Option<DateTime<Utc>>,
     /// None: asked for, and not answered.
     pub value: Option<i64>,
+    /// Why it is unknown, where the platform's answer tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 /// In the form of `audience_insights`; None: not answered.
@@ -119,6 +122,8 @@ pub struct Audience {
     pub genders: Option<Vec<serde_json::Value>>,
     pub countries: Option<Vec<serde_json::Value>>,
     pub cities: Option<Vec<serde_json::Value>>,
+    /// What else the platform divides it by.
+    pub facets: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// In the form of `record_posts()`.

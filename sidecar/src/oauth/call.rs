@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use super::error::{Stage, TokenError, classify};
-use super::{Client, Grant, Usage};
+use super::{Client, Grant, Provider, Usage, linkedin};
 
 /// Answers about tokens have a few hundred bytes, a page of accounts some hundred thousand.
 const LONGEST_ANSWER: usize = 2 * 1024 * 1024;
@@ -70,7 +70,8 @@ impl Client {
         self.endpoints.api.join(path).map_err(|_| TokenError::Refused { code: "path".into() })
     }
 
-    /// Data of the API, and what the answer says about our limit.
+    /// Data of the API, and what the answer says about our limit. `path` may bring a query of its own where the provider wants
+    /// one that is not escaped in the ordinary way.
     pub async fn read<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -78,6 +79,10 @@ impl Client {
         token: &SecretString,
     ) -> Result<(T, Option<Usage>), TokenError> {
         let request = self.query(&self.api(path)?, query, Some(token));
+        let request = match self.provider {
+            Provider::Linkedin => linkedin::versioned(self, request),
+            _ => request,
+        };
         let (headers, body) = self.answer(Stage::Api, request).await?;
         Ok((parse(&body)?, Usage::of(&headers)))
     }

@@ -10,7 +10,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::Provider;
-use super::usage::{Usage, retry_after};
+use super::usage::{Usage, retry_after, until_midnight};
 
 /// Why a call to a provider brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +169,7 @@ pub fn classify(provider: Provider, stage: Stage, status: u16, headers: &HeaderM
         Provider::Facebook | Provider::Instagram => asked.meta(&body, headers),
         _ if is_theirs => None,
         Provider::Tiktok => asked.tiktok(&body),
-        Provider::Linkedin => asked.linkedin(&body),
+        Provider::Linkedin => asked.linkedin(&body, headers),
         Provider::X => asked.x(&body),
         Provider::Google => asked.google(&body),
     };
@@ -283,6 +283,12 @@ impl Asked {
             (1, _) if message.contains("client secret") => TokenError::Configuration { code: shown.into() },
             (1 | 2, _) => self.unavailable(shown),
             (3 | 10 | 200..=299, _) => TokenError::Denied { code: shown.into() },
+            // One code for parameters of all kinds; which, only the message says.
+            (100, None) => match meta_parameter(&message) {
+                Some("no_insights") => TokenError::refused("no_insights"),
+                Some(word) => TokenError::configuration(word),
+                None => TokenError::Configuration { code: shown.into() },
+            },
             (100 | 101 | 191, _) => TokenError::Configuration { code: shown.into() },
             (368 | 506, _) => TokenError::Refused { code: shown.into() },
             _ if self.status < 500 => TokenError::Refused { code: shown.into() },
@@ -320,7 +326,7 @@ impl Asked {
         })
     }
 
-    fn linkedin(&self, body: &Value) -> Option<TokenError> {
+    fn linkedin(&self, body: &Value, headers: &HeaderMap) -> Option<TokenError> {
         if let Some(word) = body["error"].as_str() {
             let description = body["error_description"].as_str().unwrap_or_default().to_ascii_lowercase();
             // One word for codes that are over and for requests of a wrong form.
@@ -340,6 +346,18 @@ impl Asked {
             (_, "NONEXISTENT_VERSION") => TokenError::configuration("nonexistent_version"),
             _ => match self.status {
                 426 => TokenError::configuration("nonexistent_version"),
+                // Quotas are by day and end at midnight UTC; that is only said of them in words.
+                429 => {
+                    let message = body["message"].as_str().unwrap_or_default().to_ascii_uppercase();
+                    let is_daily = message.contains("DAY LIMIT");
+                    if is_daily && message.contains("MEMBER") {
+                        // Of this person with our app: the others go on.
+                        return Some(TokenError::refused("member_day_limit"));
+                    }
+                    let midnight = is_daily.then(|| until_midnight(headers));
+                    TokenError::Throttled { code: "http_429".into(), retry_after: self.retry_after.or(midnight) }
+                }
+                400 if self.stage == Stage::Api && body["status"] == 400 => TokenError::refused("http_400"),
                 _ => return None,
             },
         })
@@ -367,6 +385,22 @@ impl Asked {
             "invalid-request" if self.status == 400 => TokenError::configuration("invalid_request"),
             _ => return None,
         })
+    }
+}
+
+/// Which parameter Meta does not take, in our words; None: it does not say.
+fn meta_parameter(message: &str) -> Option<&'static str> {
+    if message.contains("nonexisting field (insights)") {
+        // An object that has none, as a video apart from its post.
+        Some("no_insights")
+    } else if message.contains("nonexisting field") {
+        Some("unknown_field")
+    } else if message.contains("must be a valid insights metric")
+        || message.contains("metric[") && message.contains("must be one of the following values")
+    {
+        Some("unknown_metric")
+    } else {
+        None
     }
 }
 
@@ -467,6 +501,32 @@ mod tests {
                 TokenError::temporary(code.to_string())
             );
         }
+        for (message, expected) in [
+            (
+                "(#100) metric[2] must be one of the following values: reach, views",
+                TokenError::configuration("unknown_metric"),
+            ),
+            ("(#100) The value must be a valid insights metric", TokenError::configuration("unknown_metric")),
+            (
+                "(#100) Tried accessing nonexisting field (fans) on node type (Page)",
+                TokenError::configuration("unknown_field"),
+            ),
+            (
+                "(#100) Tried accessing nonexisting field (insights) on node type (Video)",
+                TokenError::refused("no_insights"),
+            ),
+            (
+                "(#100) The follows metric is not supported for this media product type",
+                TokenError::configuration("100"),
+            ),
+            ("(#100) period must be one of the following values: day, week", TokenError::configuration("100")),
+        ] {
+            let body = json!({"error": {"message": message, "type": "OAuthException", "code": 100}});
+            assert_eq!(sorted(Facebook, Stage::Api, 400, body), expected, "{message}");
+        }
+        let with_subcode =
+            json!({"error": {"message": "must be a valid insights metric", "code": 100, "error_subcode": 33}});
+        assert_eq!(sorted(Facebook, Stage::Api, 400, with_subcode), TokenError::configuration("100/33"));
         for code in [368, 506] {
             assert_eq!(sorted(Facebook, Stage::Api, 400, graph(code, None)), TokenError::refused(code.to_string()));
         }
@@ -569,6 +629,31 @@ mod tests {
         assert_eq!(api(401, Some(65600), "INVALID_ACCESS_TOKEN"), TokenError::stale("65600"));
         assert_eq!(api(403, Some(100), "ACCESS_DENIED"), TokenError::denied("access_denied"));
         assert_eq!(api(426, None, "NONEXISTENT_VERSION"), TokenError::configuration("nonexistent_version"));
+        let bad = json!({"status": 400, "code": "ILLEGAL_ARGUMENT", "message": "…"});
+        assert_eq!(sorted(Linkedin, Stage::Api, 400, bad), TokenError::refused("http_400"));
+        let limited = |message: &str, retry_after: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert("date", HeaderValue::from_static("Mon, 21 Sep 2026 14:13:20 GMT"));
+            if let Some(seconds) = retry_after {
+                headers.insert("retry-after", HeaderValue::from_static(seconds));
+            }
+            let body = json!({"status": 429, "serviceErrorCode": 101, "code": "TOO_MANY_REQUESTS", "message": message});
+            classify(Linkedin, Stage::Api, 429, &headers, body.to_string().as_bytes())
+        };
+        let throttled = |seconds: Option<u64>| TokenError::Throttled {
+            code: "http_429".into(),
+            retry_after: seconds.map(Duration::from_secs),
+        };
+        let of_app = "Resource level throttle APPLICATION DAY limit for calls to this resource is reached.";
+        assert_eq!(limited(of_app, None), throttled(Some(35_200)), "until midnight UTC, by its own clock");
+        assert_eq!(limited(of_app, Some("60")), throttled(Some(60)), "what it asks for counts first");
+        assert_eq!(
+            limited("Resource level throttle limit for calls to this resource is reached.", None),
+            throttled(None)
+        );
+        let of_member =
+            "Resource level throttle APPLICATION_AND_MEMBER DAY limit for calls to this resource is reached.";
+        assert_eq!(limited(of_member, None), TokenError::refused("member_day_limit"));
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("120"));
         assert_eq!(

@@ -113,7 +113,8 @@ pub(super) async fn accounts(client: &Client, grant: &Grant) -> Result<Vec<Found
     Ok(found)
 }
 
-fn versioned(client: &Client, request: RequestBuilder) -> RequestBuilder {
+/// What each call of the versioned API needs.
+pub(super) fn versioned(client: &Client, request: RequestBuilder) -> RequestBuilder {
     request.header("LinkedIn-Version", &client.endpoints.version).header("X-Restli-Protocol-Version", "2.0.0")
 }
 

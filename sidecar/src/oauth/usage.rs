@@ -78,6 +78,12 @@ fn now(headers: &HeaderMap) -> SystemTime {
     date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
 }
 
+/// Until the next day of UTC begins.
+pub(super) fn until_midnight(headers: &HeaderMap) -> Duration {
+    let seconds = now(headers).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    LONGEST_WAIT - Duration::from_secs(seconds % LONGEST_WAIT.as_secs())
+}
+
 /// `Retry-After` in either of its forms, or when X's window ends.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);

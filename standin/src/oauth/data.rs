@@ -177,7 +177,7 @@ pub async fn linkedin_member(State(shared): State<App>, request: Request) -> Res
 }
 
 /// Calls of the versioned API need its month.
-fn has_version(ask: &Ask) -> bool {
+pub(super) fn has_version(ask: &Ask) -> bool {
     let version = ask.header("linkedin-version");
     version.len() == 6 && version.bytes().all(|byte| byte.is_ascii_digit())
 }

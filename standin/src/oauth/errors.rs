@@ -148,6 +148,13 @@ fn linkedin(name: &str) -> Option<Response> {
         "65600" => api(401, Some(65600), "INVALID_ACCESS_TOKEN", "Invalid access token"),
         "access_denied" => api(403, Some(100), "ACCESS_DENIED", "Not enough permissions to access this resource"),
         "nonexistent_version" => api(426, None, "NONEXISTENT_VERSION", "Requested version is not active"),
+        "quota_day" => api(
+            429,
+            Some(101),
+            "TOO_MANY_REQUESTS",
+            "Resource level throttle APPLICATION DAY limit for calls to this resource is reached.",
+        ),
+        "bad_parameter" => api(400, None, "ILLEGAL_ARGUMENT", "A parameter is not of the form that it must have"),
         "quota" => api(429, Some(101), "TOO_MANY_REQUESTS", "Resource level throttle limit reached"),
         _ => return None,
     })

@@ -14,13 +14,13 @@ use super::people::{Person, handle, person};
 use super::{App, Ask, Settings};
 use crate::reply::json_body;
 
-const DAY: i64 = 24 * 3600;
+pub(super) const DAY: i64 = 24 * 3600;
 
 /// Days that one call may span.
 const LONGEST_SPAN: i64 = 30 * DAY;
 
 /// Between `low` and twice that, by name.
-fn figure(low: u64, parts: &[&str]) -> u64 {
+pub(super) fn figure(low: u64, parts: &[&str]) -> u64 {
     let digest = Sha256::digest(parts.join("\u{1}").as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
@@ -28,7 +28,7 @@ fn figure(low: u64, parts: &[&str]) -> u64 {
 }
 
 /// The followers that a platform counts.
-fn followers(user: &str) -> u64 {
+pub(super) fn followers(user: &str) -> u64 {
     match user {
         "mira" => 12_480,
         "jonas" => 80,
@@ -36,8 +36,8 @@ fn followers(user: &str) -> u64 {
     }
 }
 
-/// Fewer, and Instagram tells no demographics.
-const FEWEST_FOLLOWERS: u64 = 100;
+/// Fewer, and the platforms tell no demographics.
+pub(super) const FEWEST_FOLLOWERS: u64 = 100;
 
 const TOTALS: [&str; 12] = [
     "reach",
@@ -81,7 +81,6 @@ const REEL: [&str; 9] = [
     "ig_reels_video_view_total_time",
 ];
 const STORY: [&str; 5] = ["views", "reach", "shares", "replies", "navigation"];
-const PAGE: [&str; 4] = ["page_post_engagements", "page_media_view", "page_daily_follows", "page_follows"];
 
 /// A post on Instagram, by its place in the list; the newest first.
 struct Media {
@@ -94,7 +93,7 @@ struct Media {
 }
 
 /// Ages of the posts in hours: some new, some old, a story among them.
-const AGES: [i64; 8] = [2, 9, 20, 50, 120, 400, 2000, 9000];
+pub(super) const AGES: [i64; 8] = [2, 9, 20, 50, 120, 400, 2000, 9000];
 
 fn media(person: &Person, now: i64) -> Vec<Media> {
     let posts = if person.pages.is_empty() { 0 } else { AGES.len() };
@@ -154,11 +153,11 @@ fn days(ask: &Ask, settings: &Settings, now: i64) -> Result<Vec<i64>, Box<Respon
     Ok((0..).map(|day| first + day * DAY).take_while(|end| *end <= until).filter(|end| *end <= known_until).collect())
 }
 
-fn stamp(seconds: i64) -> String {
+pub(super) fn stamp(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
-fn described(name: &str, period: &str, id: &str) -> Map<String, Value> {
+pub(super) fn described(name: &str, period: &str, id: &str) -> Map<String, Value> {
     let entry = json!({
         "name": name, "period": period, "title": name.replace('_', " "), "description": "…",
         "id": format!("{id}/insights/{name}/{period}"),
@@ -173,14 +172,14 @@ fn owns(person: &Person, id: &str) -> bool {
 }
 
 /// The last part of the path but one: `…/{id}/insights`.
-fn id_in(path: &str) -> String {
+pub(super) fn id_in(path: &str) -> String {
     path.rsplit('/').nth(1).unwrap_or_default().to_owned()
 }
 
 const INSTAGRAM_SCOPES: [&str; 3] =
     ["instagram_business_manage_insights", "instagram_manage_insights", "read_insights"];
 
-/// Of an account, a post, or a Page.
+/// Of an account, or a post.
 pub async fn instagram(State(shared): State<App>, request: Request) -> Response {
     let id = id_in(request.uri().path());
     let (ask, token) = match admit(&shared, request, &INSTAGRAM_SCOPES).await {
@@ -192,9 +191,7 @@ pub async fn instagram(State(shared): State<App>, request: Request) -> Response 
         (inner.settings.clone(), inner.now())
     };
     let person = person(&token.user);
-    let answer = if person.pages.iter().any(|page| page["id"] == id.as_str()) {
-        page_insights(&ask, &settings, now, &id)
-    } else if owns(&person, &id) {
+    let answer = if owns(&person, &id) {
         account_insights(&ask, &settings, now, &token.user, &id)
     } else if let Some(media) = media(&person, now).iter().find(|media| media.id == id) {
         media_insights(&ask, &settings, now, media)
@@ -320,22 +317,6 @@ fn media_insights(ask: &Ask, settings: &Settings, now: i64, media: &Media) -> Re
     Ok(json!({"data": data}))
 }
 
-fn page_insights(ask: &Ask, settings: &Settings, now: i64, id: &str) -> Result<Value, Box<Response>> {
-    let wanted = metrics(ask, settings, &PAGE)?;
-    let days = days(ask, settings, now)?;
-    let data: Vec<Value> = wanted
-        .into_iter()
-        .map(|metric| {
-            let value =
-                |end: &i64| json!({"value": figure(120, &[id, metric, &end.to_string()]), "end_time": stamp(*end)});
-            let mut entry = described(metric, "day", id);
-            entry.insert("values".to_owned(), days.iter().map(value).collect());
-            Value::Object(entry)
-        })
-        .collect();
-    Ok(json!({"data": data, "paging": {}}))
-}
-
 /// An account by its id, as far as it is in numbers.
 pub async fn instagram_account(State(shared): State<App>, request: Request) -> Response {
     let id = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
@@ -455,37 +436,6 @@ pub async fn tiktok_videos(State(shared): State<App>, request: Request) -> Respo
         "data": {"videos": videos, "cursor": end, "has_more": end < AGES.len()},
         "error": {"code": "ok", "message": "", "log_id": "20261121000000STANDIN"},
     }))
-}
-
-/// Shares by default, followers at their own path.
-pub async fn linkedin_statistics(State(shared): State<App>, request: Request) -> Response {
-    let is_about_followers = request.uri().path().ends_with("FollowerStatistics");
-    let (ask, token) = match admit(&shared, request, &["rw_organization_admin", "r_organization_social"]).await {
-        Ok(admitted) => admitted,
-        Err(answer) => return *answer,
-    };
-    let urn = ask.field("organizationalEntity").to_owned();
-    let id = urn.strip_prefix("urn:li:organization:").unwrap_or_default();
-    if !person(&token.user).organizations.iter().any(|(known, _, _)| *known == id) {
-        return refuse(ask.provider, "access_denied");
-    }
-    let of = |metric: &str, low: u64| figure(low, &[id, metric]);
-    let element = if is_about_followers {
-        json!({
-            "organizationalEntity": urn,
-            "followerGains": {"organicFollowerGain": of("organic", 20), "paidFollowerGain": of("paid", 2)},
-        })
-    } else {
-        json!({
-            "organizationalEntity": urn,
-            "totalShareStatistics": {
-                "uniqueImpressionsCount": of("unique", 900), "shareCount": of("share", 8), "engagement": 0.041,
-                "clickCount": of("click", 60), "likeCount": of("like", 90), "impressionCount": of("impression", 1800),
-                "commentCount": of("comment", 12),
-            },
-        })
-    };
-    ok(&json!({"paging": {"start": 0, "count": 10, "links": []}, "elements": [element]}))
 }
 
 pub async fn x_posts(State(shared): State<App>, request: Request) -> Response {

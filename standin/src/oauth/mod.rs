@@ -6,6 +6,8 @@ mod data;
 mod errors;
 mod grants;
 mod insights;
+mod insights_facebook;
+mod insights_linkedin;
 mod people;
 mod token;
 
@@ -96,7 +98,8 @@ pub struct Settings {
     pub linkedin_partner: bool,
     /// Percent of the limits used, as Meta's and X's headers tell; above 100 calls are refused.
     pub usage: u32,
-    /// Metrics that are not served, besides those that never are.
+    /// Metrics that are not served, besides those that never are: Meta refuses them, LinkedIn leaves them out of its answers.
+    /// "reactions" is the permission to count those of a page's posts, "networkSizes" LinkedIn's for followers.
     pub refused_metrics: Vec<String>,
     /// Figures of a day are known so long after its end; the real ones take up to 48.
     pub insight_delay_hours: i64,
@@ -186,9 +189,10 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/facebook/{version}/me", get(data::facebook_me))
         .route("/facebook/{version}/{id}/permissions", delete(token::delete_permissions))
         .route("/facebook/{version}/me/accounts", get(data::pages))
-        .route("/facebook/{version}/{id}/insights", get(insights::instagram))
+        .route("/facebook/{version}/{id}/insights", get(insights_facebook::insights))
         .route("/facebook/{version}/{id}/media", get(insights::instagram_media))
-        .route("/facebook/{version}/{id}", get(insights::instagram_account))
+        .route("/facebook/{version}/{id}/posts", get(insights_facebook::posts))
+        .route("/facebook/{version}/{id}", get(insights_facebook::account))
         .route("/instagram/{id}", get(insights::instagram_account))
         .route("/instagram/{id}/insights", get(insights::instagram))
         .route("/instagram/{id}/media", get(insights::instagram_media))
@@ -208,8 +212,10 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/linkedin/v2/userinfo", get(data::linkedin_member))
         .route("/linkedin/rest/organizationAcls", get(data::linkedin_roles))
         .route("/linkedin/rest/organizations", get(data::linkedin_organizations))
-        .route("/linkedin/rest/organizationalEntityShareStatistics", get(insights::linkedin_statistics))
-        .route("/linkedin/rest/organizationalEntityFollowerStatistics", get(insights::linkedin_statistics))
+        .route("/linkedin/rest/networkSizes/{urn}", get(insights_linkedin::size))
+        .route("/linkedin/rest/organizationalEntityShareStatistics", get(insights_linkedin::of_posts))
+        .route("/linkedin/rest/organizationalEntityFollowerStatistics", get(insights_linkedin::of_followers))
+        .route("/linkedin/rest/posts", get(insights_linkedin::posts))
         .route("/x/i/oauth2/authorize", get(authorize::show))
         .route("/x/2/oauth2/token", post(token::x))
         .route("/x/2/oauth2/revoke", post(token::revoke))

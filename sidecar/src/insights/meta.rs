@@ -1,0 +1,187 @@
+//! What Facebook's and Instagram's insights share: the form of answers, numbers of the account as it is, values by day.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::read::{api_names, moment, said, start_of, whole};
+use super::store::{Capture, Gathered, Metric, Task};
+use super::{Asker, Stop};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Insights {
+    pub(super) data: Vec<Insight>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Insight {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) values: Vec<Point>,
+    pub(super) total_value: Option<Total>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Point {
+    #[serde(default)]
+    pub(super) value: Value,
+    pub(super) end_time: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Total {
+    #[serde(default)]
+    pub(super) value: Value,
+    #[serde(default)]
+    pub(super) breakdowns: Vec<Breakdown>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Breakdown {
+    #[serde(default)]
+    pub(super) results: Vec<Slice>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Slice {
+    pub(super) dimension_values: Vec<String>,
+    #[serde(default)]
+    pub(super) value: Value,
+}
+
+/// `next` is a whole address with the token in it: only that it is there counts.
+#[derive(Debug, Deserialize)]
+pub(super) struct Paging {
+    cursors: Option<Cursors>,
+    next: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Cursors {
+    after: Option<String>,
+}
+
+/// Where the next page of a list begins; None after the last.
+pub(super) fn after(paging: Option<&Paging>) -> Option<&str> {
+    paging.filter(|paging| paging.next.is_some())?.cursors.as_ref()?.after.as_deref()
+}
+
+pub(super) fn insight<'a>(answers: &'a [Insights], name: &str) -> Option<&'a Insight> {
+    answers.iter().flat_map(|answer| &answer.data).find(|insight| insight.name == name)
+}
+
+/// The account's fields, as they are now. Returns its followers.
+pub(super) async fn levels(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<Option<i64>, Stop> {
+    let levels: Vec<&Metric> = task.wanted("account", "account").filter(|metric| metric.kind == "level").collect();
+    let query = |fields| vec![("fields", fields)];
+    let path = &task.platform_user_id;
+    let nodes: Vec<Map<String, Value>> =
+        asker.get_each("account", &api_names(&levels), &mut gathered.refused, path, query).await?;
+    let node: HashMap<&str, &Value> = nodes.iter().flatten().map(|(name, value)| (name.as_str(), value)).collect();
+    let value = |metric: &Metric| node.get(metric.api_name.as_str()).map_or(&Value::Null, |value| *value);
+    gathered.metrics.extend(levels.iter().map(|metric| said(metric, None, value(metric))));
+    Ok(node.get("followers_count").and_then(|value| whole(value)))
+}
+
+/// Metrics that come by day. What is told of larger accounts only need not be asked for; that it is unknown is noted all the
+/// same.
+pub(super) fn flows<'a>(task: &'a Task, followers: Option<i64>, gathered: &mut Gathered) -> Vec<&'a Metric> {
+    let flows = task.wanted("account", "account").filter(|metric| metric.kind == "flow");
+    let (flows, untold): (Vec<&Metric>, Vec<&Metric>) =
+        flows.partition(|metric| metric.minimum_followers.is_none_or(|minimum| followers.is_none_or(|n| n >= minimum)));
+    for day in &task.days {
+        let at = Some(start_of(*day));
+        gathered.metrics.extend(untold.iter().map(|metric| said(metric, at, &Value::Null)));
+    }
+    flows
+}
+
+/// Metrics of which one answer has the values of many days. `end`: of the newest day.
+pub(super) async fn series(
+    asker: &mut Asker<'_>,
+    task: &Task,
+    metrics: &[&Metric],
+    end: impl Fn(NaiveDate) -> DateTime<Utc>,
+    gathered: &mut Gathered,
+) -> Result<(), Stop> {
+    let (Some(newest), Some(oldest)) = (task.days.iter().max(), task.days.iter().min()) else { return Ok(()) };
+    let query = |metrics| {
+        vec![
+            ("metric", metrics),
+            ("period", "day".to_owned()),
+            ("since", start_of(*oldest).timestamp().to_string()),
+            ("until", end(*newest).timestamp().to_string()),
+        ]
+    };
+    let path = format!("{}/insights", task.platform_user_id);
+    let answers = asker.get_each("account", &api_names(metrics), &mut gathered.refused, &path, query).await?;
+    gathered.metrics.extend(read_series(metrics, &task.days, &answers));
+    Ok(())
+}
+
+/// A value for each metric and day asked for, unknown where none came. A day is named by its end.
+fn read_series(metrics: &[&Metric], days: &[NaiveDate], answers: &[Insights]) -> Vec<Capture> {
+    let mut captures = Vec::new();
+    for metric in metrics {
+        let points = insight(answers, &metric.api_name).map_or(&[][..], |insight| &insight.values);
+        for day in days {
+            let of_day = points.iter().find_map(|point| {
+                let start = moment(point.end_time.as_deref()?)?.checked_sub_signed(TimeDelta::days(1))?;
+                (start.date_naive() == *day).then_some((start, &point.value))
+            });
+            let (start, value) = of_day.unwrap_or((start_of(*day), &Value::Null));
+            captures.push(said(metric, Some(start), value));
+        }
+    }
+    captures
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::super::listing::tests::metric;
+    use super::*;
+
+    pub(in super::super) fn answer(json: Value) -> Vec<Insights> {
+        vec![serde_json::from_value(json).expect("an answer")]
+    }
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 5, day).expect("a day")
+    }
+
+    #[test]
+    fn a_series_is_read_by_the_ends_of_its_days() {
+        // Days of the account's own zone.
+        let answers = answer(
+            json!({"data": [{"name": "reach", "period": "day", "title": "Reach", "id": "1/insights/reach/day",
+            "values": [{"value": 11, "end_time": "2026-05-04T07:00:00+0000"}, {"value": 0, "end_time": "2026-05-05T07:00:00+0000"},
+                {"end_time": "2026-05-06T07:00:00+0000"}, {"value": 4, "end_time": "one day"},
+                {"value": 4, "end_time": "-262143-01-01T00:00:00+0000"}, {"value": {"US": 3}, "end_time": "2026-05-07T07:00:00+0000"}]}], "paging": {}}),
+        );
+        let reach = metric("account", "flow", "reach", "reach");
+        let captures = read_series(&[&reach], &[day(6), day(5), day(4), day(3), day(2)], &answers);
+        let read: Vec<_> = captures
+            .iter()
+            .map(|it| (it.measured_at.expect("a day").to_rfc3339(), it.value, it.reason.is_some()))
+            .collect();
+        let expected = [
+            ("2026-05-06T07:00:00+00:00", None, true),
+            ("2026-05-05T07:00:00+00:00", None, false),
+            ("2026-05-04T07:00:00+00:00", Some(0), false),
+            ("2026-05-03T07:00:00+00:00", Some(11), false),
+            ("2026-05-02T00:00:00+00:00", None, false),
+        ];
+        assert_eq!(read, expected.map(|(at, value, has_reason)| (at.to_owned(), value, has_reason)));
+    }
+
+    #[test]
+    fn answers_of_another_form_are_none() {
+        for body in ["null", "[]", "{}", r#"{"data": {}}"#, r#"{"data": [{"values": []}]}"#, r#"{"data": [5]}"#] {
+            assert!(serde_json::from_str::<Insights>(body).is_err(), "{body}");
+        }
+    }
+}
