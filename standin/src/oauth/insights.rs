@@ -20,7 +20,7 @@ const DAY: i64 = 24 * 3600;
 const LONGEST_SPAN: i64 = 30 * DAY;
 
 /// Between `low` and twice that, by name.
-fn figure(low: u64, parts: &[&str]) -> u64 {
+pub(super) fn figure(low: u64, parts: &[&str]) -> u64 {
     let digest = Sha256::digest(parts.join("\u{1}").as_bytes());
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
@@ -28,7 +28,7 @@ fn figure(low: u64, parts: &[&str]) -> u64 {
 }
 
 /// The followers that a platform counts.
-fn followers(user: &str) -> u64 {
+pub(super) fn followers(user: &str) -> u64 {
     match user {
         "mira" => 12_480,
         "jonas" => 80,
@@ -37,7 +37,7 @@ fn followers(user: &str) -> u64 {
 }
 
 /// Fewer, and Instagram tells no demographics.
-const FEWEST_FOLLOWERS: u64 = 100;
+pub(super) const FEWEST_FOLLOWERS: u64 = 100;
 
 const TOTALS: [&str; 12] = [
     "reach",
@@ -94,7 +94,7 @@ struct Media {
 }
 
 /// Ages of the posts in hours: some new, some old, a story among them.
-const AGES: [i64; 8] = [2, 9, 20, 50, 120, 400, 2000, 9000];
+pub(super) const AGES: [i64; 8] = [2, 9, 20, 50, 120, 400, 2000, 9000];
 
 fn media(person: &Person, now: i64) -> Vec<Media> {
     let posts = if person.pages.is_empty() { 0 } else { AGES.len() };
@@ -398,65 +398,6 @@ pub async fn instagram_media(State(shared): State<App>, request: Request) -> Res
     ok(&answer)
 }
 
-/// YouTube Analytics: columns and rows by day.
-pub async fn youtube_report(State(shared): State<App>, request: Request) -> Response {
-    let (ask, token) = match admit(&shared, request, &["https://www.googleapis.com/auth/yt-analytics.readonly"]).await {
-        Ok(admitted) => admitted,
-        Err(answer) => return *answer,
-    };
-    let date = |name: &str| ask.field(name).parse::<chrono::NaiveDate>().ok();
-    let (Some(from), Some(until)) = (date("startDate"), date("endDate")) else {
-        return json_body(
-            StatusCode::BAD_REQUEST,
-            json!({"error": {"code": 400, "status": "INVALID_ARGUMENT"}}).to_string(),
-        );
-    };
-    let metrics: Vec<&str> = ask.field("metrics").split(',').filter(|metric| !metric.is_empty()).collect();
-    let mut headers = vec![json!({"name": "day", "columnType": "DIMENSION", "dataType": "STRING"})];
-    headers.extend(metrics.iter().map(|name| json!({"name": name, "columnType": "METRIC", "dataType": "INTEGER"})));
-    let days = from.iter_days().take(366).take_while(|day| *day <= until);
-    let rows: Vec<Value> = days
-        .map(|day| {
-            let mut row = vec![Value::from(day.to_string())];
-            row.extend(metrics.iter().map(|metric| Value::from(figure(300, &[&token.user, metric, &day.to_string()]))));
-            row.into()
-        })
-        .collect();
-    ok(&json!({"kind": "youtubeAnalytics#resultTable", "columnHeaders": headers, "rows": rows}))
-}
-
-pub async fn tiktok_videos(State(shared): State<App>, request: Request) -> Response {
-    let (ask, token) = match admit(&shared, request, &["video.list"]).await {
-        Ok(admitted) => admitted,
-        Err(answer) => return *answer,
-    };
-    let body: Value = serde_json::from_slice(&ask.body).unwrap_or_default();
-    let now = shared.oauth.inner().now();
-    let count = body["max_count"].as_u64().unwrap_or(10).clamp(1, 20) as usize;
-    let start = usize::try_from(body["cursor"].as_u64().unwrap_or(0)).unwrap_or(usize::MAX).min(AGES.len());
-    let videos: Vec<Value> = AGES
-        .iter()
-        .enumerate()
-        .skip(start)
-        .take(count)
-        .map(|(place, hours)| {
-            let id = format!("74{}{place:02}", &person(&token.user).id[2..]);
-            let of = |metric: &str, low: u64| figure(low, &[&id, metric]);
-            json!({
-                "id": id, "create_time": now - now % 3600 - hours * 3600, "duration": 20 + place,
-                "title": "An invented video", "video_description": "", "share_url": format!("https://www.tiktok.com/@standin/video/{id}"),
-                "cover_image_url": "https://p16.example/cover.jpg", "view_count": of("view", 4000),
-                "like_count": of("like", 300), "comment_count": of("comment", 20), "share_count": of("share", 15),
-            })
-        })
-        .collect();
-    let end = start + videos.len();
-    ok(&json!({
-        "data": {"videos": videos, "cursor": end, "has_more": end < AGES.len()},
-        "error": {"code": "ok", "message": "", "log_id": "20261121000000STANDIN"},
-    }))
-}
-
 /// Shares by default, followers at their own path.
 pub async fn linkedin_statistics(State(shared): State<App>, request: Request) -> Response {
     let is_about_followers = request.uri().path().ends_with("FollowerStatistics");
@@ -486,40 +427,6 @@ pub async fn linkedin_statistics(State(shared): State<App>, request: Request) ->
         })
     };
     ok(&json!({"paging": {"start": 0, "count": 10, "links": []}, "elements": [element]}))
-}
-
-pub async fn x_posts(State(shared): State<App>, request: Request) -> Response {
-    let (_, token) = match admit(&shared, request, &["tweet.read"]).await {
-        Ok(admitted) => admitted,
-        Err(answer) => return *answer,
-    };
-    let now = shared.oauth.inner().now();
-    let posts: Vec<Value> = AGES
-        .iter()
-        .enumerate()
-        .map(|(place, hours)| {
-            let id = format!("19{}{place:02}", &person(&token.user).id[2..]);
-            let of = |metric: &str, low: u64| figure(low, &[&id, metric]);
-            let at = DateTime::from_timestamp(now - now % 3600 - hours * 3600, 0).unwrap_or_default();
-            let mut post = json!({
-                "id": id, "text": "An invented post", "created_at": at.format("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
-                "public_metrics": {
-                    "retweet_count": of("retweet", 10), "reply_count": of("reply", 4), "like_count": of("like", 80),
-                    "quote_count": of("quote", 2), "bookmark_count": of("bookmark", 6),
-                    "impression_count": of("impression", 2000),
-                },
-            });
-            // Thirty days, and they are gone.
-            if *hours < 30 * 24 {
-                post["non_public_metrics"] = json!({
-                    "url_link_clicks": of("link", 8), "user_profile_clicks": of("profile", 9),
-                    "engagements": of("engagement", 120),
-                });
-            }
-            post
-        })
-        .collect();
-    ok(&json!({"data": posts, "meta": {"result_count": posts.len()}}))
 }
 
 /// What the profile calls tell of an account in figures.
