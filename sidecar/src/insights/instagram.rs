@@ -85,11 +85,11 @@ struct Slice {
 }
 
 /// A whole number, as such or as text.
-fn whole(value: &Value) -> Option<i64> {
+pub(super) fn whole(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-fn moment(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
     let read = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%z").or_else(|_| DateTime::parse_from_rfc3339(text));
     read.ok().map(|at| at.to_utc())
 }
@@ -98,11 +98,11 @@ fn start_of(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
-fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, value: Option<i64>) -> Capture {
-    Capture { metric: metric.metric.clone(), measured_at, value }
+pub(super) fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, value: Option<i64>) -> Capture {
+    Capture { metric: metric.metric.clone(), measured_at, value, reason: None }
 }
 
-fn api_names<'a>(metrics: &[&'a Metric]) -> Vec<&'a str> {
+pub(super) fn api_names<'a>(metrics: &[&'a Metric]) -> Vec<&'a str> {
     let mut names: Vec<&str> = metrics.iter().map(|metric| metric.api_name.as_str()).collect();
     names.sort_unstable();
     names.dedup();

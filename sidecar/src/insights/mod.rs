@@ -2,7 +2,11 @@
 //! says is due (`store`), asks the platform (`instagram`), and gives back what came, whole or up to where it failed.
 
 pub mod instagram;
+mod listing;
 pub mod store;
+pub mod tiktok;
+pub mod x;
+pub mod youtube;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -35,9 +39,12 @@ const LEASE: Duration = Duration::from_secs(600);
 const NEARLY_FULL: u32 = 90;
 const BREATHER: Duration = Duration::from_secs(60);
 
+/// What a used-up limit keeps back here is more than pulls: connecting and refreshing. Pulls wait longer in the database.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// Providers whose answers are understood here.
 pub fn is_served(provider: Provider) -> bool {
-    matches!(provider, Provider::Facebook | Provider::Instagram)
+    matches!(provider, Provider::Facebook | Provider::Instagram | Provider::Tiktok | Provider::X | Provider::Google)
 }
 
 /// Why a pull ends early.
@@ -53,6 +60,15 @@ impl From<TokenError> for Stop {
     fn from(error: TokenError) -> Self {
         Stop::Failed(error)
     }
+}
+
+/// How a platform is asked.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Read,
+    /// YouTube's reports
+    Report,
+    Post(&'a serde_json::Value),
 }
 
 /// Asks one provider on behalf of one account.
@@ -78,13 +94,28 @@ impl<'a> Asker<'a> {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, Stop> {
+        self.ask(target, Way::Read, path, query).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &mut self,
+        target: &'static str,
+        way: Way<'_>,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Stop> {
         if Instant::now() >= self.until {
             return Err(Stop::OutOfTime);
         }
         let call = self.remote.gate.enter().ok_or(Stop::Closed)?;
         let started = Instant::now();
         self.calls += 1;
-        let answer = self.remote.client.read(path, query, &self.token).await;
+        let client = &self.remote.client;
+        let answer = match way {
+            Way::Read => client.read(path, query, &self.token).await,
+            Way::Report => client.read_report(path, query, &self.token).await,
+            Way::Post(body) => client.read_posted(path, query, body, &self.token).await,
+        };
         let name = answer.as_ref().err().map_or("data", TokenError::name);
         self.metrics.observe_request(self.remote.gate.name(), target, name, started.elapsed());
         match answer {
@@ -98,7 +129,9 @@ impl<'a> Asker<'a> {
             }
             Err(error) => {
                 let pause = match &error {
-                    TokenError::Throttled { retry_after, .. } => Some(retry_after.unwrap_or(BREATHER)),
+                    TokenError::Throttled { retry_after, .. } => {
+                        Some(retry_after.unwrap_or(BREATHER).min(LONGEST_PAUSE))
+                    }
                     _ => None,
                 };
                 let is_their_trouble = matches!(error, TokenError::Temporary { .. } | TokenError::Malformed { .. });
@@ -117,12 +150,24 @@ impl<'a> Asker<'a> {
         path: &str,
         query: impl Fn(String) -> Vec<(&'static str, String)>,
     ) -> Result<Vec<T>, Stop> {
+        self.ask_each(subject, names, refused, Way::Read, path, query).await
+    }
+
+    async fn ask_each<T: DeserializeOwned>(
+        &mut self,
+        subject: &'static str,
+        names: &[&str],
+        refused: &mut Vec<Refused>,
+        way: Way<'_>,
+        path: &str,
+        query: impl Fn(String) -> Vec<(&'static str, String)>,
+    ) -> Result<Vec<T>, Stop> {
         let mut parts = VecDeque::from([names]);
         let (mut answers, mut found) = (Vec::new(), Vec::new());
         while let Some(part) = parts.pop_front().filter(|part| !part.is_empty()) {
             let query = query(part.join(","));
             let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            match self.get(subject, path, &query).await {
+            match self.ask(subject, way, path, &query).await {
                 Ok(answer) => answers.push(answer),
                 Err(Stop::Failed(error)) if is_unserved(&error) => {
                     if let [name] = part {
@@ -156,15 +201,20 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// "(#100) metric[0] must be one of the following values": it is not served, at least not with others beside it.
+/// "(#100) metric[0] must be one of the following values", or how others say it: it is not served, at least not with others
+/// beside it.
 fn is_unserved(error: &TokenError) -> bool {
-    matches!(error, TokenError::Configuration { code } if code == "100")
+    let words = ["100", "invalid_params", "invalid_request", "invalid_argument"];
+    matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
 }
 
 /// Fills `gathered` with what the platform says, up to where it stops.
 pub async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     match task.platform.as_str() {
         "instagram" => instagram::gather(asker, task, gathered).await,
+        "tiktok" => tiktok::gather(asker, task, gathered).await,
+        "x" => x::gather(asker, task, gathered).await,
+        "youtube" => youtube::gather(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "platform".into() }.into()),
     }
 }

@@ -109,6 +109,9 @@ pub struct Capture {
     pub measured_at: Option<DateTime<Utc>>,
     /// None: asked for, and not answered.
     pub value: Option<i64>,
+    /// Why it is unknown, where the platform's answer tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
 }
 
 /// In the form of `audience_insights`; None: not answered.
