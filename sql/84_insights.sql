@@ -51,6 +51,28 @@ from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts',
   ('post', '0', '4 hours'), ('post', '3 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days'), ('post', '365 days', null)) c (kind, older_than, every)
 on conflict (platform, kind, older_than) do nothing;
 
+-- TikTok tells no audience. Its limit, 600 calls a minute and kind of call, is far away.
+insert into analytics_private.insight_cadences (platform, kind, older_than, every)
+select 'tiktok', c.kind, c.older_than::interval, c.every::interval
+from (values ('account', '0', '12 hours'), ('posts', '0', '1 hour'),
+  ('post', '0', '1 hour'), ('post', '1 day', '4 hours'), ('post', '3 days', '12 hours'), ('post', '7 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days')) c (kind, older_than, every)
+on conflict (platform, kind, older_than) do nothing;
+
+-- X is paid for by what is read: half a cent a post, a cent an account, the second time on a day of UTC for nothing. What only the author
+-- may see of a post ends with its thirtieth day.
+insert into analytics_private.insight_cadences (platform, kind, older_than, every)
+select 'x', c.kind, c.older_than::interval, c.every::interval
+from (values ('account', '0', '1 day'), ('posts', '0', '12 hours'),
+  ('post', '0', '12 hours'), ('post', '3 days', '1 day'), ('post', '7 days', '7 days'), ('post', '30 days', null)) c (kind, older_than, every)
+on conflict (platform, kind, older_than) do nothing;
+
+-- 10 000 units a day for our whole app, and a unit a call: the numbers take one, the posts three, so a channel 20 a day.
+insert into analytics_private.insight_cadences (platform, kind, older_than, every)
+select 'youtube', c.kind, c.older_than::interval, c.every::interval
+from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts', '0', '4 hours'),
+  ('post', '0', '4 hours'), ('post', '3 days', '12 hours'), ('post', '7 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days')) c (kind, older_than, every)
+on conflict (platform, kind, older_than) do nothing;
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Tables
 
@@ -63,6 +85,7 @@ create table if not exists analytics_private.account_schedules (
   reads_all boolean not null default true,
   claim uuid,
   claimed_by text,
+  claimed_at timestamptz,
   claimed_until timestamptz,
   failures integer not null default 0,
   stale_version bigint,
@@ -228,7 +251,7 @@ begin
         and (r.available_from is null or r.available_from <= today) and (r.available_until is null or r.available_until > today)
         and not insight_days.refused @> jsonb_build_array(jsonb_build_object('subject', 'account', 'api_name', r.api_name))
     ), known as (
-      select m.metric, (m.measured_at at time zone 'UTC')::date as day, max(m.captured_at) as captured_at from analytics.metrics_snapshots m
+      select m.metric, (m.measured_at at time zone 'UTC')::date as day, max(m.measured_at) as measured_at, max(m.captured_at) as captured_at from analytics.metrics_snapshots m
       where m.workspace_id = insight_days.workspace_id and m.social_account_id = insight_days.account_id and m.source = 'api'
         and m.metric = any (array(select w.metric from wanted w))
         and m.measured_at >= (today - analytics_private.setting_integer('insight_days'))::timestamp at time zone 'UTC'
@@ -236,7 +259,7 @@ begin
     )
     select coalesce(array_agg(d.day order by d.day desc), '{}') from (select today - n as day from generate_series(1, analytics_private.setting_integer('insight_days')) n) d
     where exists (select from wanted w left join known k on k.metric = w.metric and k.day = d.day
-      where k.captured_at is null or k.captured_at < (d.day + 1)::timestamp at time zone 'UTC' + w.delay));
+      where k.captured_at is null or k.captured_at < k.measured_at + interval '1 day' + w.delay));
 end
 $$;
 comment on function analytics_private.insight_days(text, uuid, uuid, jsonb) is 'the days that an account''s platform is asked for: unknown ones, and those that were captured before the platform''s delay was over';
@@ -292,7 +315,7 @@ begin
         on conflict (workspace_id, provider) do update set served_at = excluded.served_at
       ), taken as (
         update analytics_private.account_schedules s set claim = gen_random_uuid(), claimed_by = left(sidecar_take_insights.worker, 200),
-          claimed_until = clock_timestamp() + make_interval(secs => sidecar_take_insights.lease_seconds)
+          claimed_at = clock_timestamp(), claimed_until = clock_timestamp() + make_interval(secs => sidecar_take_insights.lease_seconds)
         from locked l where s.workspace_id = l.workspace_id and s.social_account_id = l.social_account_id and s.kind = l.kind
         returning s.workspace_id, s.social_account_id, s.claim, s.kind, s.reads_all, l.turn
       )
@@ -453,10 +476,10 @@ begin
   if sidecar_store_insights.result is not null then
     stored := analytics_private.store_insights(account, sidecar_store_insights.result, captured);
     if sidecar_store_insights.failure is null then
-      -- Due, and not where the list should have it.
+      -- Due when the list was asked for, and not where it should have it.
       update analytics_private.post_schedules p set next_at = null, gone_at = captured
       from analytics.top_content c
-      where p.workspace_id = held.workspace_id and p.social_account_id = held.social_account_id and p.next_at <= captured
+      where p.workspace_id = held.workspace_id and p.social_account_id = held.social_account_id and p.next_at <= held.claimed_at
         and c.workspace_id = p.workspace_id and c.social_account_id = p.social_account_id and c.platform_post_id = p.platform_post_id
         and ((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean or c.posted_at > (sidecar_store_insights.result #>> '{listing,back_to}')::timestamptz);
     end if;
@@ -509,7 +532,8 @@ begin
     update analytics.social_accounts a set status_reason = null, status_remedy = null where a.workspace_id = account.workspace_id and a.id = account.id;
   end if;
   update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = at + greatest(wait, '10 milliseconds'),
-    reads_all = s.reads_all and not (s.kind = 'posts' and coalesce((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean, false)),
+    -- Of a list that broke off the newer part is stored: only reading all of it again finds what is new in the rest.
+    reads_all = (s.reads_all or s.kind = 'posts' and sidecar_store_insights.failure is not null and coalesce((stored ->> 'posts')::bigint, 0) > 0) and not (s.kind = 'posts' and coalesce((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean, false)),
     failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure in ('throttled', 'unfinished') then s.failures else s.failures + 1 end,
     stale_version = case when sidecar_store_insights.failure is null then null else held.stale_version end,
     last_error = case when sidecar_store_insights.failure <> 'unfinished' then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,

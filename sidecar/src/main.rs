@@ -125,15 +125,13 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
                 worker: config.worker.clone(),
             };
             errands.spawn(keeper.keep(remote.clone(), shutdown.clone()));
-            if insights::is_served(remote.provider()) {
-                let puller = Puller {
-                    store: pulls.clone(),
-                    keyring: connect.keyring.clone(),
-                    metrics: metrics.clone(),
-                    worker: config.worker.clone(),
-                };
-                errands.spawn(puller.pull(remote.clone(), shutdown.clone()));
-            }
+            let puller = Puller {
+                store: pulls.clone(),
+                keyring: connect.keyring.clone(),
+                metrics: metrics.clone(),
+                worker: config.worker.clone(),
+            };
+            errands.spawn(puller.pull(remote.clone(), shutdown.clone()));
         }
         let listener = listen(connect.listen).await?;
         let address = listener.local_addr()?;

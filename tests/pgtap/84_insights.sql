@@ -145,6 +145,43 @@ select is((pg_temp.state(1, 'posts')).reads_all, false, 'from now on the news ar
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'posts', '{"captured_at": "2026-06-01", "posts": [{"id": "", "posted_at": "x"}]}')$$), 'PT400', 'what cannot be read is refused');
 select is((pg_temp.state(1, 'posts')).claim is null, true, 'and changes nothing');
 
+-- A post that becomes due while its list is read is not missing from it.
+insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, captured_at) values (:'studio', pg_temp.acc(1), '903', now() - interval '3 hours', now()) \g /dev/null
+insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id, next_at) values (:'studio', pg_temp.acc(1), '903', clock_timestamp() + interval '1 hour') \g /dev/null
+select pg_temp.only(1, 'posts') as claim \gset
+update analytics_private.post_schedules set next_at = clock_timestamp() where platform_post_id = '903';
+select analytics_private.sidecar_store_insights(:'claim', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb)::json) \g /dev/null
+select is((select gone_at from analytics_private.post_schedules where platform_post_id = '903'), null, 'what became due later is not missing');
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'a whole list is enough');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', now() + interval '1 millisecond', 'posts', jsonb_build_array(jsonb_build_object('id', '904', 'posted_at', now() - interval '1 hour'))), 'temporary') \g /dev/null
+select is((pg_temp.state(1, 'posts')).reads_all, true, 'after one that broke off with its newest posts stored the rest is looked for in all of it');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb)) \g /dev/null
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'once');
+select is(pg_temp.finish(1, 'posts', null, 'temporary') ->> 'state', 'later', 'one that brought nothing');
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'left no gap');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb)) \g /dev/null
+
+-- Other platforms ---------------------------------------------------------------------------------------------------------
+
+select pg_temp.connect(:'studio', :'owner', 21, 'tiktok', 'tiktok'), pg_temp.connect(:'studio', :'owner', 22, 'x', 'x'), pg_temp.connect(:'studio', :'owner', 23, 'youtube', 'google') \g /dev/null
+select is(pg_temp.lines($$select right(s.social_account_id::text, 2), s.provider, s.kind from analytics_private.account_schedules s where s.social_account_id between pg_temp.acc(21) and pg_temp.acc(23) order by 1, 3$$),
+  '(21,tiktok,account) (21,tiktok,posts) (22,x,account) (22,x,posts) (23,google,account) (23,google,audience) (23,google,posts)', 'TikTok and X tell no audience, and are not asked for one');
+select is(pg_temp.take(10, 'google'), '23 account, 23 audience, 23 posts', 'a channel hangs on Google');
+select is((select array_length(days, 1) from pulls where account_id = pg_temp.acc(23) and kind = 'account'), 30, 'and has days');
+select is(pg_temp.take(10, 'x'), '22 account, 22 posts', 'X');
+select is((select days from pulls where account_id = pg_temp.acc(22) and kind = 'account'), '{}', 'has none');
+select ok((select metrics @> '[{"scope": "post", "metric": "link_clicks", "api_name": "non_public_metrics.url_link_clicks"}, {"metric": "posts", "api_name": "tweet_count"}]' from pulls where account_id = pg_temp.acc(22) limit 1), 'of its posts what the author may see');
+select is(analytics_private.post_due_at('x', now() - interval '29 days', now()) - now(), interval '7 days', 'for a month');
+select is(analytics_private.post_due_at('x', now() - interval '30 days', now()), null, 'and no longer, as each reading is paid for');
+-- A channel's 20 units a day.
+select is((select sum(86400 / extract(epoch from c.every) * case c.kind when 'account' then 1 when 'posts' then 3 else 0 end)::int from analytics_private.insight_cadences c where c.platform = 'youtube' and c.kind <> 'post'), 20, 'YouTube: 20 of the 10 000 units a day');
+-- A day that begins later than ours ends later, too.
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, value, source)
+select :'studio', pg_temp.acc(23), r.metric, pg_temp.day(b) + interval '8 hours', pg_temp.day(b) + interval '104 hours' - interval '1 minute' * (b % 2), 1, 'api' from analytics.metric_registry r, generate_series(10, 30) b
+where r.platform = 'youtube' and r.scope = 'account' and r.kind = 'flow';
+select is((select array_agg((now() at time zone 'UTC')::date - d) from unnest(analytics_private.insight_days('youtube', :'studio', pg_temp.acc(23), '[]')) d), '{1,2,3,4,5,6,7,8,9,11,13,15,17,19,21,23,25,27,29}', 'a day is final when its own end is 72 hours ago');
+delete from analytics.social_accounts where id between pg_temp.acc(21) and pg_temp.acc(23);
+
 -- Refused metrics --------------------------------------------------------------------------------------------------------
 
 select pg_temp.connect(:'shop', :'other', 3) \g /dev/null

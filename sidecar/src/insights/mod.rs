@@ -8,6 +8,9 @@ mod listing;
 mod meta;
 mod read;
 pub mod store;
+pub mod tiktok;
+pub mod x;
+pub mod youtube;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::Remote;
 use crate::connect::refresh::carried;
 use crate::metrics::Metrics;
-use crate::oauth::{Provider, TokenError, Usage};
+use crate::oauth::{TokenError, Usage};
 use crate::queue::QueueError;
 use crate::secrets::{Binding, Keyring};
 use store::{Failure, Gathered, Refused, Store, Task};
@@ -40,10 +43,8 @@ const LEASE: Duration = Duration::from_secs(600);
 const NEARLY_FULL: u32 = 90;
 const BREATHER: Duration = Duration::from_secs(60);
 
-/// Providers whose answers are understood here.
-pub fn is_served(provider: Provider) -> bool {
-    matches!(provider, Provider::Facebook | Provider::Instagram | Provider::Linkedin)
-}
+/// What a used-up limit keeps back here is more than pulls: connecting and refreshing. Pulls wait longer in the database.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Why a pull ends early.
 #[derive(Debug)]
@@ -58,6 +59,15 @@ impl From<TokenError> for Stop {
     fn from(error: TokenError) -> Self {
         Stop::Failed(error)
     }
+}
+
+/// How a platform is asked.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Read,
+    /// YouTube's reports
+    Report,
+    Post(&'a serde_json::Value),
 }
 
 /// Asks one provider on behalf of one account.
@@ -83,13 +93,28 @@ impl<'a> Asker<'a> {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, Stop> {
+        self.ask(target, Way::Read, path, query).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &mut self,
+        target: &'static str,
+        way: Way<'_>,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, Stop> {
         if Instant::now() >= self.until {
             return Err(Stop::OutOfTime);
         }
         let call = self.remote.gate.enter().ok_or(Stop::Closed)?;
         let started = Instant::now();
         self.calls += 1;
-        let answer = self.remote.client.read(path, query, &self.token).await;
+        let client = &self.remote.client;
+        let answer = match way {
+            Way::Read => client.read(path, query, &self.token).await,
+            Way::Report => client.read_report(path, query, &self.token).await,
+            Way::Post(body) => client.read_posted(path, query, body, &self.token).await,
+        };
         let name = answer.as_ref().err().map_or("data", TokenError::name);
         self.metrics.observe_request(self.remote.gate.name(), target, name, started.elapsed());
         match answer {
@@ -103,7 +128,9 @@ impl<'a> Asker<'a> {
             }
             Err(error) => {
                 let pause = match &error {
-                    TokenError::Throttled { retry_after, .. } => Some(retry_after.unwrap_or(BREATHER)),
+                    TokenError::Throttled { retry_after, .. } => {
+                        Some(retry_after.unwrap_or(BREATHER).min(LONGEST_PAUSE))
+                    }
                     _ => None,
                 };
                 let is_their_trouble = matches!(error, TokenError::Temporary { .. } | TokenError::Malformed { .. });
@@ -122,12 +149,24 @@ impl<'a> Asker<'a> {
         path: &str,
         query: impl Fn(String) -> Vec<(&'static str, String)>,
     ) -> Result<Vec<T>, Stop> {
+        self.ask_each(subject, names, refused, Way::Read, path, query).await
+    }
+
+    async fn ask_each<T: DeserializeOwned>(
+        &mut self,
+        subject: &'static str,
+        names: &[&str],
+        refused: &mut Vec<Refused>,
+        way: Way<'_>,
+        path: &str,
+        query: impl Fn(String) -> Vec<(&'static str, String)>,
+    ) -> Result<Vec<T>, Stop> {
         let mut parts = VecDeque::from([names]);
         let (mut answers, mut found) = (Vec::new(), Vec::new());
         while let Some(part) = parts.pop_front().filter(|part| !part.is_empty()) {
             let query = query(part.join(","));
             let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            match self.get(subject, path, &query).await {
+            match self.ask(subject, way, path, &query).await {
                 Ok(answer) => answers.push(answer),
                 Err(Stop::Failed(error)) if is_unserved(&error) => {
                     if let [name] = part {
@@ -163,7 +202,7 @@ impl<'a> Asker<'a> {
 /// "(#100) metric[0] must be one of the following values", or how others say it: it is not served, at least not with others
 /// beside it.
 fn is_unserved(error: &TokenError) -> bool {
-    let words = ["100", "unknown_metric", "unknown_field"];
+    let words = ["100", "unknown_metric", "unknown_field", "invalid_params", "invalid_request", "invalid_argument"];
     matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
 }
 
@@ -178,6 +217,9 @@ pub async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered)
         "instagram" => instagram::gather(asker, task, gathered).await,
         "facebook" => facebook::gather(asker, task, gathered).await,
         "linkedin" => linkedin::gather(asker, task, gathered).await,
+        "tiktok" => tiktok::gather(asker, task, gathered).await,
+        "x" => x::gather(asker, task, gathered).await,
+        "youtube" => youtube::gather(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "platform".into() }.into()),
     }
 }

@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use super::error::{Stage, TokenError, classify};
-use super::{Client, Grant, Provider, Usage, linkedin};
+use super::{Client, Grant, Provider, Usage, linkedin, tiktok};
 
 /// Answers about tokens have a few hundred bytes, a page of accounts some hundred thousand.
 const LONGEST_ANSWER: usize = 2 * 1024 * 1024;
@@ -79,11 +79,43 @@ impl Client {
         token: &SecretString,
     ) -> Result<(T, Option<Usage>), TokenError> {
         let request = self.query(&self.api(path)?, query, Some(token));
-        let request = match self.provider {
+        self.data(match self.provider {
             Provider::Linkedin => linkedin::versioned(self, request),
             _ => request,
-        };
+        })
+        .await
+    }
+
+    /// Data that is asked for with a body.
+    pub async fn read_posted<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &Value,
+        token: &SecretString,
+    ) -> Result<(T, Option<Usage>), TokenError> {
+        let mut url = self.api(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        self.data(self.http.post(url).bearer_auth(token.expose_secret()).json(body)).await
+    }
+
+    /// Data of YouTube's reports.
+    pub async fn read_report<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        token: &SecretString,
+    ) -> Result<(T, Option<Usage>), TokenError> {
+        let reports = self.endpoints.reports.as_ref().and_then(|reports| reports.join(path).ok());
+        let url = reports.ok_or(TokenError::Refused { code: "no_reports".into() })?;
+        self.data(self.query(&url, query, Some(token))).await
+    }
+
+    async fn data<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<(T, Option<Usage>), TokenError> {
         let (headers, body) = self.answer(Stage::Api, request).await?;
+        if self.provider == Provider::Tiktok {
+            tiktok::judge(self, Stage::Api, &body)?;
+        }
         Ok((parse(&body)?, Usage::of(&headers)))
     }
 

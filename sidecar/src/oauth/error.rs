@@ -9,8 +9,11 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::Provider;
-use super::usage::{Usage, retry_after, until_midnight};
+use super::usage::{Usage, now, retry_after, until_midnight};
+use super::{Provider, google};
+
+/// Credits of X that are used up come back when somebody buys some, or with the month.
+const UNTIL_CREDITS: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Why a call to a provider brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +174,7 @@ pub fn classify(provider: Provider, stage: Stage, status: u16, headers: &HeaderM
         Provider::Tiktok => asked.tiktok(&body),
         Provider::Linkedin => asked.linkedin(&body, headers),
         Provider::X => asked.x(&body),
-        Provider::Google => asked.google(&body),
+        Provider::Google => asked.google(&body, headers),
     };
     named.unwrap_or_else(|| asked.by_status())
 }
@@ -197,6 +200,11 @@ impl Asked {
 
     fn throttled(&self, code: impl Into<Code>) -> TokenError {
         TokenError::Throttled { code: code.into(), retry_after: self.retry_after }
+    }
+
+    fn out_of_credits(&self, code: &'static str) -> TokenError {
+        let wait = self.retry_after.unwrap_or_default().max(UNTIL_CREDITS);
+        TokenError::Throttled { code: code.into(), retry_after: Some(wait) }
     }
 
     fn unavailable(&self, code: impl Into<Code>) -> TokenError {
@@ -227,7 +235,7 @@ impl Asked {
         })
     }
 
-    fn google(&self, body: &Value) -> Option<TokenError> {
+    fn google(&self, body: &Value, headers: &HeaderMap) -> Option<TokenError> {
         if let Some(word) = body["error"].as_str() {
             return self.standard(word);
         }
@@ -241,7 +249,10 @@ impl Asked {
         Some(match (reason, detail, error["status"].as_str().unwrap_or_default()) {
             (_, "ACCESS_TOKEN_SCOPE_INSUFFICIENT", _) => TokenError::denied("insufficient_scope"),
             ("insufficientPermissions", ..) => TokenError::denied("insufficient_scope"),
-            ("quotaExceeded" | "dailyLimitExceeded", ..) => self.throttled("quota_exceeded"),
+            ("quotaExceeded" | "dailyLimitExceeded", ..) => {
+                let wait = self.retry_after.unwrap_or_else(|| google::until_next_quota(now(headers)));
+                TokenError::Throttled { code: "quota_exceeded".into(), retry_after: Some(wait) }
+            }
             ("rateLimitExceeded" | "userRateLimitExceeded", ..) => self.throttled("rate_limit_exceeded"),
             ("accessNotConfigured", ..) | (_, "SERVICE_DISABLED", _) => {
                 TokenError::configuration("access_not_configured")
@@ -250,6 +261,11 @@ impl Asked {
             (_, _, "UNAUTHENTICATED") => TokenError::stale("unauthenticated"),
             (_, _, "RESOURCE_EXHAUSTED") => self.throttled("resource_exhausted"),
             (_, _, "PERMISSION_DENIED") => TokenError::denied("permission_denied"),
+            ("badRequest" | "invalid" | "invalidParameter" | "unknownPart", ..) | (_, _, "INVALID_ARGUMENT")
+                if self.status == 400 =>
+            {
+                TokenError::configuration("invalid_argument")
+            }
             _ => return None,
         })
     }
@@ -380,7 +396,8 @@ impl Asked {
         Some(match kind.rsplit('/').next().unwrap_or_default() {
             "client-forbidden" => TokenError::configuration("client_forbidden"),
             "unsupported-authentication" => TokenError::denied("unsupported_authentication"),
-            "usage-capped" => self.throttled("usage_capped"),
+            "usage-capped" => self.out_of_credits("usage_capped"),
+            _ if self.status == 402 => self.out_of_credits("no_credits"),
             "rate-limit-exceeded" => self.throttled("rate_limit_exceeded"),
             "invalid-request" if self.status == 400 => TokenError::configuration("invalid_request"),
             _ => return None,
@@ -450,7 +467,15 @@ mod tests {
         let denied = json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "errors": [{"reason": "insufficientPermissions"}]}});
         assert_eq!(sorted(Google, Stage::Api, 403, denied), TokenError::denied("insufficient_scope"));
         let quota = json!({"error": {"code": 403, "errors": [{"reason": "quotaExceeded"}]}});
-        assert!(matches!(sorted(Google, Stage::Api, 403, quota), TokenError::Throttled { .. }));
+        let mut headers = HeaderMap::new();
+        headers.insert("date", HeaderValue::from_static("Sat, 21 Nov 2026 06:00:00 GMT"));
+        let error = classify(Google, Stage::Api, 403, &headers, quota.to_string().as_bytes());
+        let until_midnight = Some(Duration::from_secs(2 * 60 * 60));
+        assert_eq!(error, TokenError::Throttled { code: "quota_exceeded".into(), retry_after: until_midnight });
+        let rate = json!({"error": {"code": 403, "errors": [{"reason": "rateLimitExceeded"}]}});
+        assert!(matches!(sorted(Google, Stage::Api, 403, rate), TokenError::Throttled { retry_after: None, .. }));
+        let unknown = json!({"error": {"code": 400, "message": "Unknown identifier (x) given in field parameters.metrics.", "errors": [{"domain": "global", "reason": "badRequest"}]}});
+        assert_eq!(sorted(Google, Stage::Api, 400, unknown), TokenError::configuration("invalid_argument"));
         let stale = json!({"error": {"code": 401, "status": "UNAUTHENTICATED"}});
         assert_eq!(sorted(Google, Stage::Api, 401, stale), TokenError::stale("unauthenticated"));
     }
@@ -677,7 +702,12 @@ mod tests {
         };
         assert_eq!(problem(401, "about:blank"), TokenError::stale("http_401"));
         assert_eq!(problem(403, "client-forbidden"), TokenError::configuration("client_forbidden"));
-        assert!(matches!(problem(403, "usage-capped"), TokenError::Throttled { .. }));
+        for (status, kind) in [(403, "usage-capped"), (429, "usage-capped"), (402, "credits")] {
+            let long = Some(UNTIL_CREDITS);
+            assert!(matches!(problem(status, kind), TokenError::Throttled { retry_after, .. } if retry_after == long));
+        }
+        let unscoped = json!({"title": "Forbidden", "type": "about:blank", "status": 403, "detail": "Forbidden"});
+        assert_eq!(sorted(X, Stage::Api, 403, unscoped), TokenError::denied("http_403"));
         assert_eq!(problem(503, "service-unavailable"), TokenError::temporary("http_503"));
         assert_eq!(problem(404, "resource-not-found"), TokenError::refused("http_404"));
     }

@@ -1,6 +1,9 @@
 //! Google, for YouTube channels. The refresh token comes with the first consent and does not change.
 
-use chrono::Utc;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::America::Los_Angeles;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -9,6 +12,14 @@ use super::error::{Stage, TokenError};
 use super::{Client, Found, Grant, Platform};
 
 const LIFE: Option<i64> = Some(3599);
+
+/// Until the quota of a day is given anew, at midnight where Google is.
+pub(super) fn until_next_quota(now: SystemTime) -> Duration {
+    let now = DateTime::<Utc>::from(now).with_timezone(&Los_Angeles);
+    let tomorrow = now.date_naive().succ_opt().unwrap_or(NaiveDate::MAX);
+    let midnight = tomorrow.and_time(NaiveTime::MIN).and_local_timezone(Los_Angeles).earliest();
+    midnight.and_then(|midnight| (midnight - now).to_std().ok()).unwrap_or(Duration::from_secs(24 * 60 * 60))
+}
 
 pub(super) async fn exchange(
     client: &Client,
@@ -112,4 +123,21 @@ pub(super) async fn accounts(client: &Client, grant: &Grant) -> Result<Vec<Found
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_of_quota_ends_at_midnight_in_california() {
+        let until = |now: &str| {
+            let now: DateTime<Utc> = now.parse().expect("a time");
+            until_next_quota(now.into()).as_secs() / 60
+        };
+        assert_eq!(until("2026-11-21T07:00:00Z"), 60, "an hour before it, in winter");
+        assert_eq!(until("2026-11-21T08:00:00Z"), 24 * 60);
+        assert_eq!(until("2026-07-21T06:30:00Z"), 30, "in summer it is an hour earlier");
+        assert_eq!(until("2026-11-01T07:00:00Z"), 25 * 60, "the day on which summer ends");
+    }
 }

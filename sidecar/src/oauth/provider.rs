@@ -11,6 +11,8 @@ const GRAPH_VERSION: &str = "v25.0";
 /// Month of LinkedIn's API; each lives about a year.
 const LINKEDIN_VERSION: &str = "202609";
 
+const REPORTS: &str = "https://youtubeanalytics.googleapis.com/";
+
 /// Who gives tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
@@ -221,6 +223,8 @@ pub struct Endpoints {
     pub revoke: Option<Url>,
     /// Ends with "/"; paths are added to it.
     pub api: Url,
+    /// Google's: YouTube's reports have an address of their own.
+    pub reports: Option<Url>,
     /// LinkedIn's month, sent with each call of its API.
     pub version: String,
 }
@@ -299,6 +303,7 @@ impl Endpoints {
             token: make(&token)?,
             revoke: revoke.map(&make).transpose()?,
             api: make(&api)?,
+            reports: (provider == Provider::Google).then(|| make(REPORTS)).transpose()?,
             version: LINKEDIN_VERSION.to_owned(),
         })
     }
@@ -353,6 +358,10 @@ mod tests {
                 assert_eq!(moved.as_str(), format!("http://127.0.0.1:9188/{}{}", provider.name(), real.path()));
             }
             assert_eq!(real.revoke.is_some(), moved.revoke.is_some());
+            assert_eq!(
+                (real.reports.is_some(), moved.reports.is_some()),
+                (provider == Provider::Google, real.reports.is_some())
+            );
         }
         assert!(Endpoints::of(Provider::Tiktok).token.path().ends_with('/'), "TikTok's paths end with a slash");
     }

@@ -18,7 +18,7 @@ struct Judged {
 }
 
 /// The body, if it is no refusal.
-fn judge(client: &Client, stage: Stage, body: &[u8]) -> Result<(), TokenError> {
+pub(super) fn judge(client: &Client, stage: Stage, body: &[u8]) -> Result<(), TokenError> {
     // An empty body is what a revocation answers with.
     if body.is_empty() && stage == Stage::Revoke {
         return Ok(());

@@ -73,7 +73,7 @@ fn x_limit(headers: &HeaderMap) -> Option<Usage> {
 }
 
 /// By the answer's own clock, so that ours need not agree.
-fn now(headers: &HeaderMap) -> SystemTime {
+pub(super) fn now(headers: &HeaderMap) -> SystemTime {
     let date = headers.get(DATE).and_then(|date| date.to_str().ok());
     date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now)
 }

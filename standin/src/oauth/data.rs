@@ -9,7 +9,7 @@ use super::errors::named;
 use super::grants::{Kind, Refusal, Token};
 use super::insights::counts;
 use super::people::{handle, person};
-use super::token::{graph_refusal, open_id};
+use super::token::graph_refusal;
 use super::{App, Ask, Provider};
 use crate::reply::json_body;
 
@@ -48,41 +48,20 @@ pub async fn admit(shared: &App, request: Request, scopes: &[&str]) -> Result<(A
             Provider::Facebook | Provider::Instagram => "10",
             Provider::Tiktok => "scope_not_authorized",
             Provider::Linkedin => "access_denied",
-            Provider::X => "client_forbidden",
+            Provider::X => "forbidden",
         });
     }
     if inner.settings.usage > 100 {
         match provider {
             Provider::Facebook => return refuse("4"),
             Provider::Instagram => return refuse("80002"),
-            Provider::X => return refuse("usage_capped"),
-            Provider::Google | Provider::Tiktok | Provider::Linkedin => {}
+            Provider::X => return refuse("too_many_requests"),
+            Provider::Google => return refuse("quota_exceeded"),
+            Provider::Tiktok => return refuse("rate_limit_exceeded"),
+            Provider::Linkedin => {}
         }
     }
     Ok((ask, token))
-}
-
-pub async fn channels(State(shared): State<App>, request: Request) -> Response {
-    let scopes = ["https://www.googleapis.com/auth/youtube.readonly"];
-    match admit(&shared, request, &scopes).await {
-        Ok((_, token)) => {
-            let mut channels = person(&token.user).channels;
-            let counts = counts(&token.user);
-            for channel in &mut channels {
-                // As text: YouTube's counts do not fit a float.
-                channel["statistics"] = json!({
-                    "subscriberCount": counts.followers.to_string(), "viewCount": (counts.followers * 90).to_string(),
-                    "videoCount": counts.posts.to_string(), "hiddenSubscriberCount": false,
-                });
-            }
-            ok(&json!({
-                "kind": "youtube#channelListResponse",
-                "pageInfo": {"totalResults": channels.len(), "resultsPerPage": 50},
-                "items": channels,
-            }))
-        }
-        Err(answer) => *answer,
-    }
 }
 
 pub async fn facebook_me(State(shared): State<App>, request: Request) -> Response {
@@ -136,32 +115,6 @@ pub async fn instagram_me(State(shared): State<App>, request: Request) -> Respon
         }
         Err(answer) => *answer,
     }
-}
-
-pub async fn tiktok_user(State(shared): State<App>, request: Request) -> Response {
-    let (ask, token) = match admit(&shared, request, &["user.info.basic"]).await {
-        Ok(admitted) => admitted,
-        Err(answer) => return *answer,
-    };
-    let may_read_name = token.scopes.iter().any(|scope| scope == "user.info.profile");
-    let mut user = json!({
-        "open_id": open_id(&token.user), "union_id": "standin-union", "display_name": person(&token.user).name,
-        "avatar_url": "https://p16.example/avatar.jpg",
-    });
-    if ask.field("fields").split(',').any(|field| field == "username") {
-        if !may_read_name {
-            return refuse(ask.provider, "scope_not_authorized");
-        }
-        user["username"] = handle(&token.user).into();
-    }
-    if token.scopes.iter().any(|scope| scope == "user.info.stats") {
-        let counts = counts(&token.user);
-        user["follower_count"] = counts.followers.into();
-        user["following_count"] = counts.following.into();
-        user["likes_count"] = (counts.followers * 7).into();
-        user["video_count"] = counts.posts.into();
-    }
-    ok(&json!({"data": {"user": user}, "error": {"code": "ok", "message": "", "log_id": "20261121000000STANDIN"}}))
 }
 
 pub async fn linkedin_member(State(shared): State<App>, request: Request) -> Response {
@@ -224,21 +177,4 @@ pub async fn linkedin_organizations(State(shared): State<App>, request: Request)
         })
         .collect();
     ok(&json!({"results": results, "statuses": {}, "errors": {}}))
-}
-
-pub async fn x_me(State(shared): State<App>, request: Request) -> Response {
-    match admit(&shared, request, &["users.read"]).await {
-        Ok((_, token)) => {
-            let person = person(&token.user);
-            ok(&json!({"data": {
-                "id": person.id, "name": person.name, "username": handle(&token.user).replace('.', "_"),
-                "profile_image_url": "https://pbs.example/p.jpg", "verified_type": "blue",
-                "public_metrics": {
-                    "followers_count": counts(&token.user).followers, "following_count": counts(&token.user).following,
-                    "tweet_count": counts(&token.user).posts, "listed_count": 3, "like_count": 40,
-                },
-            }}))
-        }
-        Err(answer) => *answer,
-    }
 }

@@ -48,6 +48,10 @@ fn google(name: &str) -> Option<Response> {
         "unauthenticated" => api(401, "UNAUTHENTICATED", "authError"),
         "insufficient_scope" => api(403, "PERMISSION_DENIED", "insufficientPermissions"),
         "quota_exceeded" => api(403, "", "quotaExceeded"),
+        "rate_limit_exceeded" => api(403, "", "rateLimitExceeded"),
+        "bad_request" => api(400, "INVALID_ARGUMENT", "badRequest"),
+        "forbidden" => api(403, "PERMISSION_DENIED", "forbidden"),
+        "playlist_not_found" => api(404, "", "playlistNotFound"),
         _ => return None,
     })
 }
@@ -165,6 +169,9 @@ fn x(name: &str) -> Option<Response> {
         let kind = format!("https://api.x.com/2/problems/{kind}");
         answer(status, &json!({"title": "…", "detail": "…", "type": kind, "status": status}))
     };
+    let plain = |status: u16, title: &str| {
+        answer(status, &json!({"title": title, "detail": title, "type": "about:blank", "status": status}))
+    };
     Some(match name {
         "spent" => standard(400, "invalid_request", "Value passed for the token was invalid."),
         "invalid_code" => standard(400, "invalid_request", "Value passed for the authorization code was invalid."),
@@ -174,7 +181,11 @@ fn x(name: &str) -> Option<Response> {
         "unauthorized_client" => standard(401, name, "Missing valid authorization header"),
         "unauthorized" => problem(401, "unauthorized"),
         "client_forbidden" => problem(403, "client-forbidden"),
-        "usage_capped" => problem(429, "usage-capped"),
+        "usage_capped" => problem(403, "usage-capped"),
+        "no_credits" => problem(402, "credits"),
+        "invalid_request" => problem(400, "invalid-request"),
+        "forbidden" => plain(403, "Forbidden"),
+        "too_many_requests" => plain(429, "Too Many Requests"),
         "unavailable" => problem(503, "service-unavailable"),
         _ => return None,
     })

@@ -8,6 +8,9 @@ mod grants;
 mod insights;
 mod insights_facebook;
 mod insights_linkedin;
+mod insights_tiktok;
+mod insights_x;
+mod insights_youtube;
 mod people;
 mod token;
 
@@ -103,6 +106,12 @@ pub struct Settings {
     pub refused_metrics: Vec<String>,
     /// Figures of a day are known so long after its end; the real ones take up to 48.
     pub insight_delay_hours: i64,
+    /// YouTube channels do not show how many subscribers they have.
+    pub hides_subscribers: bool,
+    /// Days, counted back from today, that YouTube's reports leave out though they have later ones.
+    pub days_left_out: Vec<i64>,
+    /// X tells this app nothing of what is the author's only.
+    pub hides_authors_metrics: bool,
     /// TikTok refuses with status 200.
     pub tiktok_refuses_with_200: bool,
     /// Instagram's first token comes inside {"data": [ … ]}.
@@ -125,6 +134,9 @@ impl Default for Settings {
             usage: 12,
             refused_metrics: Vec::new(),
             insight_delay_hours: 0,
+            hides_subscribers: false,
+            days_left_out: Vec::new(),
+            hides_authors_metrics: false,
             tiktok_refuses_with_200: false,
             instagram_wraps: false,
         }
@@ -182,8 +194,10 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/google/o/oauth2/v2/auth", get(authorize::show))
         .route("/google/token", post(token::google))
         .route("/google/revoke", post(token::revoke))
-        .route("/google/youtube/v3/channels", get(data::channels))
-        .route("/google/v2/reports", get(insights::youtube_report))
+        .route("/google/youtube/v3/channels", get(insights_youtube::channels))
+        .route("/google/youtube/v3/playlistItems", get(insights_youtube::uploads))
+        .route("/google/youtube/v3/videos", get(insights_youtube::videos))
+        .route("/google/v2/reports", get(insights_youtube::report))
         .route("/facebook/{version}/dialog/oauth", get(authorize::show))
         .route("/facebook/{version}/oauth/access_token", get(token::facebook))
         .route("/facebook/{version}/me", get(data::facebook_me))
@@ -204,8 +218,8 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/tiktok/v2/auth/authorize/", get(authorize::show))
         .route("/tiktok/v2/oauth/token/", post(token::tiktok))
         .route("/tiktok/v2/oauth/revoke/", post(token::revoke))
-        .route("/tiktok/v2/user/info/", get(data::tiktok_user))
-        .route("/tiktok/v2/video/list/", post(insights::tiktok_videos))
+        .route("/tiktok/v2/user/info/", get(insights_tiktok::user))
+        .route("/tiktok/v2/video/list/", post(insights_tiktok::videos))
         .route("/linkedin/oauth/v2/authorization", get(authorize::show))
         .route("/linkedin/oauth/v2/accessToken", post(token::linkedin))
         .route("/linkedin/oauth/v2/revoke", post(token::revoke))
@@ -219,8 +233,9 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/x/i/oauth2/authorize", get(authorize::show))
         .route("/x/2/oauth2/token", post(token::x))
         .route("/x/2/oauth2/revoke", post(token::revoke))
-        .route("/x/2/users/me", get(data::x_me))
-        .route("/x/2/users/{id}/tweets", get(insights::x_posts))
+        .route("/x/2/users/me", get(insights_x::me))
+        .route("/x/2/users/{id}/tweets", get(insights_x::posts))
+        .route("/x/2/tweets", get(insights_x::lookup))
         .route_layer(from_fn_with_state(shared, watch));
     Router::new()
         .merge(providers)
