@@ -15,6 +15,7 @@ from figures import connect, sidecar_url
 
 PROGRAMS = Path(os.environ["PROGRAMS"])
 PLATFORMS = {"google": "youtube", "facebook": "facebook", "instagram": "instagram", "tiktok": "tiktok", "linkedin": "linkedin", "x": "x"}
+NOT_DUE = "9999-01-01T00:00:00Z"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -141,7 +142,7 @@ def workspaces(count):
 
 
 def add_accounts(key, accounts):
-    """Connected accounts. Each: workspace, owner, provider, platform_user_id, handle, tokens, scopes, issued_at, expires_at.
+    """Connected accounts whose refresh is not due. Each: workspace, owner, provider, platform_user_id, handle, tokens, scopes, issued_at, expires_at.
 
     Triggers and foreign keys would take most of the time, and are not what is measured.
     """
@@ -154,14 +155,14 @@ def add_accounts(key, accounts):
                 for id, account in zip(ids, accounts):
                     copy.write_row((account["workspace"], id, account["owner"], PLATFORMS[account["provider"]], account["handle"], account["platform_user_id"], "active"))
             with cursor.copy("""copy analytics_private.oauth_tokens (workspace_id, social_account_id, id, provider, purpose, consent_key, access_token, refresh_token,
-                    token_type, scopes, issued_at, expires_at, first_consent_at) from stdin""") as copy:
+                    token_type, scopes, issued_at, expires_at, first_consent_at, refresh_at) from stdin""") as copy:
                 for id, account in zip(ids, accounts):
                     access, refresh = account["tokens"]["access_token"], account["tokens"]["refresh_token"]
                     copy.write_row((
                         account["workspace"], id, uuid.uuid4(), account["provider"], "insights", account["handle"],
                         sealed(fernet, account["workspace"], id, "access_token", access),
                         refresh and sealed(fernet, account["workspace"], id, "refresh_token", refresh),
-                        "Bearer", account["scopes"], account["issued_at"], account["expires_at"], account["issued_at"]))
+                        "Bearer", account["scopes"], account["issued_at"], account["expires_at"], account["issued_at"], NOT_DUE))
         connection.execute("reset session_replication_role")
         connection.execute("analyze analytics.social_accounts")
         connection.execute("analyze analytics_private.oauth_tokens")

@@ -481,11 +481,11 @@ begin
       end if;
   end case;
   if is_over then
-    perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', initcap(held.provider))));
+    perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', analytics_private.platform_in_words(held.provider))));
   end if;
   -- The access lives, and brings less than it should: that is for the member to see.
   if sidecar_store_insights.failure = 'denied' and account.status = 'active' then
-    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', initcap(held.provider),
+    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', analytics_private.platform_in_words(account.platform),
         case held.kind when 'account' then 'numbers' else held.kind end), status_remedy = 'connect the account again, and leave all permissions on'
     where a.workspace_id = account.workspace_id and a.id = account.id and a.status_reason is null;
   elsif sidecar_store_insights.failure is null and account.status = 'active' and account.status_reason is not null

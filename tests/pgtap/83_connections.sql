@@ -410,7 +410,7 @@ update analytics_private.oauth_tokens set expires_at = '2026-12-01 10:00+00' whe
 update analytics_private.oauth_tokens set expires_at = clock_timestamp() + interval '6 days' where social_account_id = :'ends';
 select analytics_private.purge_connections(100), analytics_private.purge_connections(100) \g /dev/null
 select is((select count(*) from analytics.notices where social_account_id = :'ends' and kind = 'expiring'), 1::bigint, 'a week before its end the member is told, once');
-select matches((select status || ': ' || status_reason from analytics.social_accounts where id = :'ends'), '^expiring: the access ends on [0-9-]{10} [0-9:]{5} UTC, and Linkedin offers no renewal of it$', 'with the day');
+select matches((select status || ': ' || status_reason from analytics.social_accounts where id = :'ends'), '^expiring: the access ends on [0-9-]{10} [0-9:]{5} UTC, and LinkedIn offers no renewal of it$', 'with the day');
 update analytics_private.oauth_tokens set expires_at = clock_timestamp() where social_account_id = :'ends';
 select analytics_private.purge_connections(100), analytics_private.purge_connections(100) \g /dev/null
 select is((select status::text from analytics.social_accounts where id = :'ends'), 'reconnect_required', 'then it is over');
