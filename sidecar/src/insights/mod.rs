@@ -204,7 +204,8 @@ impl Puller {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = running.join_next(), if !running.is_empty() && free == 0 => {}
+                // As many came as there was room for, so more are due: as soon as there is room again.
+                Some(_) = running.join_next(), if !running.is_empty() && (free == 0 || !is_idle) => {}
                 () = sleep(POLL), if is_idle => {}
             }
         }
