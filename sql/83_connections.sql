@@ -705,6 +705,14 @@ end
 $$;
 comment on function analytics_private.sidecar_note_refusals(text, text, bigint) is 'audits callbacks that the sidecar refused without asking: malformed ones, each, and what came too fast, in sum';
 
+create or replace function analytics_private.sidecar_public_url() returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.setting_text('oauth_public_url');
+end
+$$;
+comment on function analytics_private.sidecar_public_url() is 'where browsers are sent to connect an account, for the sidecar to compare with where it serves them';
+
 create or replace function analytics_private.sidecar_find_connection(connection_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin

@@ -10,7 +10,7 @@ use analytics_sidecar::config::{self, Arguments, Command, Config, ConnectConfig,
 use analytics_sidecar::connect::page::{self, Pages};
 use analytics_sidecar::connect::refresh::{CALL_LIMIT, FINISHING_TIME, Keeper};
 use analytics_sidecar::connect::store::Store;
-use analytics_sidecar::connect::{Remote, rotate};
+use analytics_sidecar::connect::{Remote, address, rotate};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
@@ -99,7 +99,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         poll: POLL,
     };
     let queue = PgQueue::new(config.connect_options()?);
-    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics.clone(), status);
+    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics.clone(), status.clone());
     tracing::info!(worker = config.worker, %address, decodo = %config.decodo.url, "started");
 
     let shutdown = shutdown_at_signal()?;
@@ -147,6 +147,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let remotes: HashMap<_, _> = remotes.iter().map(|remote| (remote.provider(), remote.clone())).collect();
         let public_url = connect.public_url.clone();
         tracing::info!(%address, public_url = %public_url, providers = remotes.len(), "serving pages of consent");
+        errands.spawn(address::watch(store.clone(), public_url.clone(), status, shutdown.clone()));
         let pages = Arc::new(Pages::new(store, connect.keyring.clone(), remotes, public_url, metrics.clone()));
         errands.spawn(pages.clone().sum_up(shutdown.clone()));
         let serving = axum::serve(listener, page::routes(pages.clone()))
