@@ -78,7 +78,7 @@ test("what the permissions do not cover is said, and the rest arrives", async ()
   assert.match(status_reason, /^Instagram does not let us read its (numbers|audience): a permission is missing$/);
   assert.match(status_remedy, /^connect the account again/);
   const followers = await values(narrow, "followers");
-  assert.ok(followers.length > 0 && followers.every(({ value }) => value === 12480));
+  assert.ok(followers.length > 0 && followers.every(({ value }) => Number(value) === 12480));
 });
 
 test("an Instagram account that hangs on a page fills as well", async () => {
@@ -119,6 +119,15 @@ test("blips change nothing but the time it takes", async () => {
     await again(account, "audience");
   }
   assert.equal((await sql`select status from analytics.social_accounts where id = ${account}`)[0].status, "active");
+});
+
+test("more that is due at once than is pulled at once is all pulled", async () => {
+  const many = [account];
+  for (const name of ["one", "two", "three", "four", "five"]) many.push(await connectAs(await signUp(name), "mira"));
+  for (const id of many) await pulled(id);
+  // 18; the sidecar takes 16.
+  await sql`update analytics_private.account_schedules set next_at = clock_timestamp(), succeeded_at = null where social_account_id = any(${many})`;
+  for (const id of many) await pulled(id);
 });
 
 test("a person who removes the app ends the access, and is told", async () => {
