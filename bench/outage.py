@@ -18,6 +18,8 @@ ROUNDS = 2
 FASTER = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 MINUTES = 10
 COOL_DOWN, BACKOFF_BASE, BACKOFF_CAP = 15, 2, 600
+if COOL_DOWN % FASTER:
+    raise SystemExit("the cool-down is set in whole seconds: time can be 1, 3, 5 or 15 times as fast")
 # Loses a connection as soon as one refresh token is used twice.
 DOWN = "x"
 WORKSPACES = 100
