@@ -44,6 +44,15 @@ def gateway_url():
     return urlunsplit(parts._replace(netloc=f"{GATEWAY}:{password}@{host}"))
 
 
+def sidecar_url():
+    """The sidecar's own login, which may do no more than it has to. Sets its password: only for a cluster that is ours alone."""
+    password = os.urandom(16).hex()
+    with connect() as connection:
+        connection.execute("select analytics_private.set_sidecar_password(%s)", [password])
+    parts = urlsplit(DB_URL)
+    return urlunsplit(parts._replace(netloc=f"analytics_sidecar:{password}@{parts.netloc.rpartition('@')[2]}"))
+
+
 def claims(user):
     return f'{{"role":"authenticated","sub":"{user}"}}'
 

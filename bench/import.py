@@ -13,9 +13,8 @@ import time
 import uuid
 import zipfile
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-from figures import DB_URL, Table, connect
+from figures import Table, connect, sidecar_url
 
 PROGRAM = os.environ["SIDECAR_PROGRAM"]
 NAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -58,15 +57,6 @@ def write_export(path, names):
             part = names[number * len(names) // FILES:(number + 1) * len(names) // FILES]
             entries = (ENTRY % (name, name, end - (end - begin) * position // len(part)) for position, name in enumerate(part))
             archive.writestr(f"connections/followers_and_following/followers_{number + 1}.json", "[\n" + ",\n".join(entries) + "\n]")
-
-
-def login():
-    """The sidecar's own login, which may do no more than it has to."""
-    password = uuid.uuid4().hex
-    with connect() as connection:
-        connection.execute("select analytics_private.set_sidecar_password(%s)", [password])
-    parts = urlsplit(DB_URL)
-    return urlunsplit(parts._replace(netloc=f"analytics_sidecar:{password}@{parts.netloc.rpartition('@')[2]}"))
 
 
 def new_account(name):
@@ -120,7 +110,7 @@ def main():
             connection.execute(f"""create table {table} (workspace_id uuid not null, platform varchar(32) not null, number bigint generated always as identity,
                 handle varchar(255) collate "C", first_seen_at timestamptz not null default now(), primary key (workspace_id, platform, number));
                 create unique index on {table} (workspace_id, platform, handle)""")
-    url = login()
+    url = sidecar_url()
     first = invented(NAMES, 1)
     second = first[CHURN:] + invented(CHURN, 2)
     random.Random(3).shuffle(second)

@@ -8,25 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from urllib.parse import urlsplit, urlunsplit
 
 from cryptography.fernet import Fernet, MultiFernet
-from figures import DB_URL, Table, connect, run_sql
+from figures import Table, connect, run_sql, sidecar_url
 
 PROGRAM = os.environ["SIDECAR_PROGRAM"]
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 BATCH = 1000
 OWNER = "00000000-0000-4000-8000-000000000083"
-
-
-def sidecar_url():
-    """The login that the program uses; its password is set here: only for a cluster that is ours alone."""
-    password = os.urandom(16).hex()
-    with connect() as connection:
-        connection.execute(f"alter role analytics_sidecar login password '{password}'")
-    parts = urlsplit(DB_URL)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"analytics_sidecar:{password}@{host}"))
 
 
 def fill(key):

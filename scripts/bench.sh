@@ -17,7 +17,7 @@ fi
 "$ROOT/scripts/build.sh" extension
 DB_PORT=$(free_port)
 export DB_PORT
-"$ROOT/scripts/cluster.sh" start "$STATE" "$DB_PORT"
+PG_PRELOAD='' "$ROOT/scripts/cluster.sh" start "$STATE" "$DB_PORT"
 "$ROOT/scripts/build.sh" install "$STATE"
 PATH=$(server_bin "$STATE"):$PATH
 for name in "${names[@]}"; do

@@ -9,6 +9,8 @@
 # Extension files can only be installed into the server's own share directory (PostgreSQL 15 knows no other), so the
 # installed server is copied and never changed. Each STATE has its own tree of hard links to that copy: installing an
 # extension for one cannot change the library under the backends of another.
+#
+# PG_PRELOAD: the server's shared_preload_libraries; pg_stat_statements, as on Supabase, if it is not set.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -77,7 +79,7 @@ start_cluster() { # state port
   give_to_server_user "$state/log/postgresql.log"
   RUST_BACKTRACE=0 as_server_user "$(server_bin "$state")/pg_ctl" --pgdata="$state/data" --log="$state/log/postgresql.log" --silent --wait start \
     --options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$(socket_directory "$state" "$port")' \
-      -c timezone=UTC -c log_timezone=UTC -c log_line_prefix='%m [%p] %u@%d '" || {
+      -c shared_preload_libraries='${PG_PRELOAD-pg_stat_statements}' -c timezone=UTC -c log_timezone=UTC -c log_line_prefix='%m [%p] %u@%d '" || {
     tail -n 20 "$state/log/postgresql.log" >&2
     fail "PostgreSQL did not start; its last words are above"
   }

@@ -88,6 +88,14 @@ $$;
 comment on function analytics_private.known_platform(text) is 'a platform as it is stored: twitter is x; errors: VALIDATION_ERROR';
 
 -- The account, if the caller may see it and has the role.
+create or replace function analytics_private.platform_in_words(platform text) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+begin
+  return case platform_in_words.platform when 'tiktok' then 'TikTok' when 'linkedin' then 'LinkedIn' when 'youtube' then 'YouTube' else initcap(platform_in_words.platform) end;
+end
+$$;
+comment on function analytics_private.platform_in_words(text) is 'a platform, or who gives access to it, as people write the name';
+
 create or replace function analytics_private.own_account(account_id uuid, minimum text) returns analytics.social_accounts
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare

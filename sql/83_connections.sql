@@ -111,7 +111,7 @@ comment on table analytics.connections is 'members'' attempts to connect an acco
 comment on column analytics.connections.platform is 'what was to be connected; a consent may open accounts of other platforms too';
 comment on column analytics.connections.status is 'pending: at the provider; choosing: waits for choose_accounts(); done; failed; expired';
 comment on column analytics.connections.scopes_granted is 'null when the provider did not say';
-comment on column analytics.connections.found is 'what the consent opened: platform, platform_user_id, handle, display_name, account_type, picture, parent';
+comment on column analytics.connections.found is 'what the consent opened: platform, platform_user_id, handle, display_name, account_type, picture, parent, choosable, and the reason where it is not';
 comment on column analytics.connections.chosen is 'the accounts that were connected';
 
 drop policy if exists "admins read how connecting went in their workspaces" on analytics.connections;
@@ -463,7 +463,7 @@ end
 $$;
 comment on function analytics.connection_status(uuid) is
 $$how connecting an account goes
-Returns the connection's row: status is pending (the member is at the provider), choosing (found lists what the consent opened, for choose_accounts()), done (chosen lists the accounts), failed (error_code, error_message) or expired; scopes are those given and scopes_missing those that were asked for and not given, both null when the provider does not say. Needs the role admin.
+Returns the connection's row: status is pending (the member is at the provider), choosing (found lists what the consent opened, for choose_accounts(); where choosable is false, reason says what is missing), done (chosen lists the accounts), failed (error_code, error_message) or expired; scopes are those given and scopes_missing those that were asked for and not given, both null when the provider does not say. Needs the role admin.
 Errors: UNAUTHORIZED, FORBIDDEN, NOT_FOUND (no such connection in the caller's workspaces).
 Example: select analytics.connection_status('0195c3a0-0000-7000-8000-0000000000d0') ->> 'status' = 'choosing'$$;
 
@@ -496,7 +496,7 @@ begin
     perform analytics_private.raise_error('VALIDATION_ERROR', 'choose at least one account', 'found in connection_status() lists them', '{"field": "platform_user_ids"}');
   elsif exists (select from unnest(wanted) w where not exists (select from analytics_private.connection_finds f
       where f.workspace_id = connection.workspace_id and f.connection_id = connection.id and f.platform_user_id = w)) then
-    perform analytics_private.raise_error('VALIDATION_ERROR', 'the consent does not open all of these accounts', 'found in connection_status() lists those it opens', '{"field": "platform_user_ids"}');
+    perform analytics_private.raise_error('VALIDATION_ERROR', 'the consent does not open all of these accounts', 'found in connection_status() lists those it opens as choosable', '{"field": "platform_user_ids"}');
   end if;
 
   select s.used, s.allowed, count(*) as added into places
@@ -557,7 +557,7 @@ end
 $$;
 comment on function analytics.choose_accounts(uuid, text[]) is
 $$connects accounts that a consent opened
-platform_user_ids: of those in found of connection_status(). What is not chosen is forgotten. An account that is connected already is connected anew, with its history, label and place. Each new one takes a place of the plan. Within an hour of the consent, by the member who gave it.
+platform_user_ids: of those in found of connection_status() that are choosable. What is not chosen is forgotten. An account that is connected already is connected anew, with its history, label and place. Each new one takes a place of the plan. Within an hour of the consent, by the member who gave it.
 Returns the accounts' rows, each with reconnected. Needs the role admin.
 Errors: VALIDATION_ERROR (none, or not opened by the consent), UNAUTHORIZED, FORBIDDEN (begun by another member), NOT_FOUND (no such connection in the caller's workspaces), CONFLICT (not at this point, or over), PAYMENT_REQUIRED (no place left; details resource, limit, used, needed).
 Example: select analytics.choose_accounts('0195c3a0-0000-7000-8000-0000000000d0', array['17841400000000001']) -> 0 ->> 'status' = 'active'$$;
@@ -705,6 +705,14 @@ end
 $$;
 comment on function analytics_private.sidecar_note_refusals(text, text, bigint) is 'audits callbacks that the sidecar refused without asking: malformed ones, each, and what came too fast, in sum';
 
+create or replace function analytics_private.sidecar_public_url() returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  return analytics_private.setting_text('oauth_public_url');
+end
+$$;
+comment on function analytics_private.sidecar_public_url() is 'where browsers are sent to connect an account, for the sidecar to compare with where it serves them';
+
 create or replace function analytics_private.sidecar_find_connection(connection_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -838,6 +846,18 @@ $$;
 comment on function analytics_private.sidecar_place_found(uuid, text[], text[], text[]) is
   'which account each of what a consent opened is or is going to be: the tokens are sealed for it; what is not of the connection''s provider is left out; errors: CONFLICT (over)';
 
+-- A Facebook consent names Instagram accounts, and does not open them without rights of their own. No scopes: the provider did not say.
+create or replace function analytics_private.why_not_choosable(provider text, platform text, scopes text[]) returns text
+language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+declare
+  missing constant text := (select string_agg(w, ', ') from unnest(array['instagram_basic', 'instagram_manage_insights']) w where w <> all (why_not_choosable.scopes));
+begin
+  return case when why_not_choosable.provider = 'facebook' and why_not_choosable.platform = 'instagram' and cardinality(why_not_choosable.scopes) > 0 and missing is not null
+    then format('Facebook was not allowed to let us read it: %s not given. Connect again and leave all permissions on, or connect it as instagram', missing) end;
+end
+$$;
+comment on function analytics_private.why_not_choosable(text, text, text[]) is 'why an account that a consent names cannot be connected by it, in words; null if it can';
+
 create or replace function analytics_private.sidecar_store_found(connection_id uuid, finds json, scopes text[]) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -867,6 +887,7 @@ begin
     refresh_expires_at timestamptz, refresh_at timestamptz)
   where f.access_token is not null and f.account_id is not null
     and (f.platform = connection.platform or connection.provider = 'facebook' and f.platform in ('facebook', 'instagram'))
+    and analytics_private.why_not_choosable(connection.provider, f.platform, sidecar_store_found.scopes) is null
   on conflict do nothing;
   get diagnostics stored = row_count;
   if stored = 0 then
@@ -878,9 +899,15 @@ begin
   where f.workspace_id = connection.workspace_id and f.connection_id = connection.id and r.provider = connection.provider and r.consent_key = f.consent_key;
   update analytics.connections c set status = 'choosing', expires_at = clock_timestamp() + analytics_private.setting_interval('choice_time'),
     scopes_granted = case when cardinality(sidecar_store_found.scopes) > 0 then sidecar_store_found.scopes end,
-    found = (select jsonb_agg(jsonb_build_object('platform', f.platform, 'platform_user_id', f.platform_user_id, 'handle', f.handle, 'display_name', f.display_name,
-      'account_type', f.account_type, 'picture', f.picture, 'parent', f.metadata ->> 'page_id') order by f.platform, f.display_name, f.platform_user_id)
-      from analytics_private.connection_finds f where f.workspace_id = connection.workspace_id and f.connection_id = connection.id)
+    found = (select jsonb_agg(to_jsonb(e) order by e.platform, e.display_name, e.platform_user_id) from (
+      select f.platform, f.platform_user_id, f.handle, f.display_name, f.account_type, f.picture, f.metadata ->> 'page_id' as parent, true as choosable, null as reason
+      from analytics_private.connection_finds f where f.workspace_id = connection.workspace_id and f.connection_id = connection.id
+      union all
+      -- Shown, so that nobody looks for it in vain; its tokens are not kept.
+      select f.platform, f.platform_user_id, left(f.handle, 255), left(f.display_name, 255), null, null, f.parent, false,
+        analytics_private.why_not_choosable(connection.provider, f.platform, sidecar_store_found.scopes)
+      from json_to_recordset(sidecar_store_found.finds) as f (platform text, platform_user_id text, handle text, display_name text, parent text)
+      where analytics_private.why_not_choosable(connection.provider, f.platform, sidecar_store_found.scopes) is not null) e)
   where c.workspace_id = connection.workspace_id and c.id = connection.id;
   perform analytics_private.write_audit('connection.answered', 'connection', connection.id, jsonb_build_object('platform', connection.platform, 'found', stored), connection.workspace_id);
   return jsonb_build_object('status', 'choosing');
@@ -1000,7 +1027,7 @@ begin
     last_error = left(end_access.reason, 500)
   where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
   perform analytics_private.set_account_status(account, 'reconnect_required', left(end_access.reason, 500), connect_again);
-  perform analytics_private.tell_member(account, 'reconnect_required', left(format('the access to %s %s has ended: %s', account.platform, account.handle, end_access.reason), 500), connect_again);
+  perform analytics_private.tell_member(account, 'reconnect_required', left(format('the access to %s %s has ended: %s', analytics_private.platform_in_words(account.platform), account.handle, end_access.reason), 500), connect_again);
   perform analytics_private.write_audit('connection.lost', 'social_account', account.id, jsonb_build_object('provider', end_access.provider, 'kind', end_access.kind), account.workspace_id);
 end
 $$;
@@ -1025,7 +1052,7 @@ begin
   if held.version is distinct from sidecar_fail_refresh.version or held.claim is distinct from sidecar_fail_refresh.claim then
     return jsonb_build_object('state', case when held.version is null then 'gone' else 'superseded' end);
   end if;
-  provider := initcap(held.provider);
+  provider := analytics_private.platform_in_words(held.provider);
   if sidecar_fail_refresh.kind in ('final', 'spent') then
     reason := case
       when sidecar_fail_refresh.kind = 'spent' and held.lost_call_at is not null
@@ -1211,17 +1238,17 @@ begin
     select a.* into account from analytics.social_accounts a where a.workspace_id = ending.workspace_id and a.id = ending.social_account_id for no key update skip locked;
     continue when not found or account.status in ('disconnected', 'reconnect_required');
     if ending.over then
-      perform analytics_private.set_account_status(account, 'reconnect_required', format('the access has run out, and %s offers no renewal of it', initcap(ending.provider)),
+      perform analytics_private.set_account_status(account, 'reconnect_required', format('the access has run out, and %s offers no renewal of it', analytics_private.platform_in_words(ending.provider)),
         'connect the account again; its history stays');
-      perform analytics_private.tell_member(account, 'reconnect_required', format('the access to %s %s has run out', account.platform, account.handle),
+      perform analytics_private.tell_member(account, 'reconnect_required', format('the access to %s %s has run out', analytics_private.platform_in_words(account.platform), account.handle),
         'connect the account again; its history stays');
       perform analytics_private.write_audit('connection.lost', 'social_account', account.id, jsonb_build_object('provider', ending.provider, 'kind', 'expired'), account.workspace_id);
     else
       perform analytics_private.set_account_status(account, 'expiring',
-        format('the access ends on %s UTC, and %s offers no renewal of it', to_char(ending.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), initcap(ending.provider)),
+        format('the access ends on %s UTC, and %s offers no renewal of it', to_char(ending.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), analytics_private.platform_in_words(ending.provider)),
         'connect the account again before; its history stays');
       perform analytics_private.tell_member(account, 'expiring',
-        format('the access to %s %s ends on %s UTC', account.platform, account.handle, to_char(ending.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')),
+        format('the access to %s %s ends on %s UTC', analytics_private.platform_in_words(account.platform), account.handle, to_char(ending.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')),
         'connect the account again before; its history stays');
     end if;
     warned := warned + 1;

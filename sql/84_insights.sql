@@ -243,6 +243,7 @@ create or replace function analytics_private.insight_days(platform text, workspa
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 declare
   today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  span constant integer := analytics_private.setting_integer('insight_days');
 begin
   return (
     with wanted as (
@@ -250,16 +251,19 @@ begin
       where r.platform = insight_days.platform and r.scope = 'account' and r.kind = 'flow' and r.api_name is not null
         and (r.available_from is null or r.available_from <= today) and (r.available_until is null or r.available_until > today)
         and not insight_days.refused @> jsonb_build_array(jsonb_build_object('subject', 'account', 'api_name', r.api_name))
-    ), known as (
+    ), known as materialized (
       select m.metric, (m.measured_at at time zone 'UTC')::date as day, max(m.measured_at) as measured_at, max(m.captured_at) as captured_at from analytics.metrics_snapshots m
       where m.workspace_id = insight_days.workspace_id and m.social_account_id = insight_days.account_id and m.source = 'api'
         and m.metric = any (array(select w.metric from wanted w))
-        and m.measured_at >= (today - analytics_private.setting_integer('insight_days'))::timestamp at time zone 'UTC'
+        and m.measured_at >= (today - span)::timestamp at time zone 'UTC'
       group by 1, 2
+    ), final as (
+      select k.day, count(*) as metrics from known k join wanted w on w.metric = k.metric
+      where k.captured_at >= k.measured_at + interval '1 day' + w.delay
+      group by k.day
     )
-    select coalesce(array_agg(d.day order by d.day desc), '{}') from (select today - n as day from generate_series(1, analytics_private.setting_integer('insight_days')) n) d
-    where exists (select from wanted w left join known k on k.metric = w.metric and k.day = d.day
-      where k.captured_at is null or k.captured_at < k.measured_at + interval '1 day' + w.delay));
+    select coalesce(array_agg(d.day order by d.day desc), '{}') from (select today - n as day from generate_series(1, span) n) d left join final f on f.day = d.day
+    where coalesce(f.metrics, 0) < (select count(*) from wanted));
 end
 $$;
 comment on function analytics_private.insight_days(text, uuid, uuid, jsonb) is 'the days that an account''s platform is asked for: unknown ones, and those that were captured before the platform''s delay was over';
@@ -484,7 +488,9 @@ begin
         and ((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean or c.posted_at > (sidecar_store_insights.result #>> '{listing,back_to}')::timestamptz);
     end if;
   end if;
-  perform analytics_private.note_refusals(account, held.provider, coalesce(sidecar_store_insights.result -> 'refused', '[]'));
+  if json_array_length(sidecar_store_insights.result -> 'refused') > 0 then
+    perform analytics_private.note_refusals(account, held.provider, sidecar_store_insights.result -> 'refused');
+  end if;
 
   every := (select c.every from analytics_private.insight_cadences c where c.platform = account.platform and c.kind = held.kind and c.older_than = '0');
   case
@@ -523,7 +529,7 @@ begin
   end if;
   -- The access lives, and brings less than it should: that is for the member to see.
   if sidecar_store_insights.failure = 'denied' and account.status = 'active' then
-    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', analytics_private.platform_in_words(held.provider),
+    update analytics.social_accounts a set status_reason = format('%s does not let us read its %s: a permission is missing', analytics_private.platform_in_words(account.platform),
         case held.kind when 'account' then 'numbers' else held.kind end), status_remedy = 'connect the account again, and leave all permissions on'
     where a.workspace_id = account.workspace_id and a.id = account.id and a.status_reason is null;
   elsif sidecar_store_insights.failure is null and account.status = 'active' and account.status_reason is not null

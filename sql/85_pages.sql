@@ -74,13 +74,6 @@ begin
 end
 $$;
 
-create or replace function analytics_private.platform_in_words(platform text) returns text
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
-begin
-  return case platform when 'tiktok' then 'TikTok' when 'linkedin' then 'LinkedIn' else initcap(platform) end;
-end
-$$;
-
 -- However large, without a mask that it could be too large for.
 create or replace function analytics_private.number_in_words(number numeric, places integer default 0) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$

@@ -241,7 +241,7 @@ grant execute on function
 to authenticated, service_role, anon;
 grant execute on function analytics_private.access_facts() to authenticated, service_role, @installer@;
 grant execute on function
-  analytics_private.sidecar_note_refusals(text, text, bigint), analytics_private.sidecar_find_connection(uuid),
+  analytics_private.sidecar_public_url(), analytics_private.sidecar_note_refusals(text, text, bigint), analytics_private.sidecar_find_connection(uuid),
   analytics_private.sidecar_begin_connection(uuid, bytea, bytea, bytea, text, text[]), analytics_private.sidecar_use_state(bytea, bytea, text),
   analytics_private.sidecar_fail_connection(uuid, text, text, text), analytics_private.sidecar_place_found(uuid, text[], text[], text[]),
   analytics_private.sidecar_store_found(uuid, json, text[]), analytics_private.sidecar_access(uuid),

@@ -61,9 +61,10 @@ pub struct Arguments {
     #[arg(long, env = "SIDECAR_LEASE_SECONDS", default_value = "60")]
     pub lease_seconds: String,
 
-    /// After SIGTERM: how long running jobs may go on before they are given back, 0 to 600. Keep it below what the
-    /// service manager allows (Docker 10, Kubernetes 30, systemd 90).
-    #[arg(long, env = "SIDECAR_GRACE_SECONDS", default_value = "20")]
+    /// After SIGTERM: how long what is under way may go on, 0 to 600; then jobs are given back, within 5 more, and calls to
+    /// providers cut short. Such a call may take 30, and the answer to a refresh that nobody stores can be the end of a
+    /// connection: not below 40. The service manager must wait longer (by default Docker waits 10, Kubernetes 30, systemd 90).
+    #[arg(long, env = "SIDECAR_GRACE_SECONDS", default_value = "45")]
     pub grace_seconds: String,
 
     /// Failures in a row of one remote after which it is left alone for a while, 1 to 1000.

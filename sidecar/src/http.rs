@@ -37,6 +37,9 @@ async fn readyz(Shared(surface): Shared<Arc<Surface>>) -> Response {
     if let Some(trouble) = surface.status.database_trouble() {
         reasons.push(format!("database: {trouble}"));
     }
+    if let Some(trouble) = surface.status.address_trouble() {
+        reasons.push(format!("oauth: {trouble}"));
+    }
     reasons.extend(
         surface.gates.iter().filter_map(|gate| gate.stopped().map(|reason| format!("{}: {reason}", gate.name()))),
     );

@@ -52,13 +52,18 @@ pub struct WorkerSettings {
 /// What /readyz asks about.
 pub struct Status {
     database: Mutex<Option<String>>,
+    address: Mutex<Option<String>>,
     stopping: AtomicBool,
 }
 
 impl Default for Status {
     /// A new process is not ready before its first successful call.
     fn default() -> Self {
-        Status { database: Mutex::new(Some("not reached yet".to_owned())), stopping: AtomicBool::new(false) }
+        Status {
+            database: Mutex::new(Some("not reached yet".to_owned())),
+            address: Mutex::new(None),
+            stopping: AtomicBool::new(false),
+        }
     }
 }
 
@@ -66,6 +71,16 @@ impl Status {
     /// Why the database is not usable, if so.
     pub fn database_trouble(&self) -> Option<String> {
         self.database().clone()
+    }
+
+    /// What is wrong with where browsers are sent, if so.
+    pub fn address_trouble(&self) -> Option<String> {
+        self.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives what was noted before.
+    pub fn note_address(&self, trouble: Option<String>) -> Option<String> {
+        std::mem::replace(&mut *self.address.lock().unwrap_or_else(PoisonError::into_inner), trouble)
     }
 
     pub fn is_stopping(&self) -> bool {

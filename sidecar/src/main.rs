@@ -8,9 +8,9 @@ use std::sync::Arc;
 use analytics_sidecar::audit::{self, Keepsake};
 use analytics_sidecar::config::{self, Arguments, Command, Config, ConnectConfig, Mistakes};
 use analytics_sidecar::connect::page::{self, Pages};
-use analytics_sidecar::connect::refresh::{CALL_LIMIT, Keeper};
+use analytics_sidecar::connect::refresh::{CALL_LIMIT, FINISHING_TIME, Keeper};
 use analytics_sidecar::connect::store::Store;
-use analytics_sidecar::connect::{Remote, rotate};
+use analytics_sidecar::connect::{Remote, address, rotate};
 use analytics_sidecar::decodo::Decodo;
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
@@ -26,7 +26,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
@@ -99,7 +99,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         poll: POLL,
     };
     let queue = PgQueue::new(config.connect_options()?);
-    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics.clone(), status);
+    let worker = Worker::new(queue, Decodo::new(&config.decodo)?, gate, settings, metrics.clone(), status.clone());
     tracing::info!(worker = config.worker, %address, decodo = %config.decodo.url, "started");
 
     let shutdown = shutdown_at_signal()?;
@@ -115,6 +115,13 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         tracing::info!(%address, "serving webhooks");
     }
     if let Some(connect) = &config.connect {
+        if config.grace < FINISHING_TIME {
+            tracing::warn!(
+                grace_seconds = config.grace.as_secs(),
+                needed_seconds = FINISHING_TIME.as_secs(),
+                "SIDECAR_GRACE_SECONDS is shorter than a refresh may take: one that is cut short can cost a connection"
+            );
+        }
         let store = Store::new(PgQueue::new(config.connect_options()?));
         let pulls = insights::store::Store::new(PgQueue::new(config.connect_options()?));
         for remote in &remotes {
@@ -138,6 +145,7 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let remotes: HashMap<_, _> = remotes.iter().map(|remote| (remote.provider(), remote.clone())).collect();
         let public_url = connect.public_url.clone();
         tracing::info!(%address, public_url = %public_url, providers = remotes.len(), "serving pages of consent");
+        errands.spawn(address::watch(store.clone(), public_url.clone(), status, shutdown.clone()));
         let pages = Arc::new(Pages::new(store, connect.keyring.clone(), remotes, public_url, metrics.clone()));
         errands.spawn(pages.clone().sum_up(shutdown.clone()));
         let serving = axum::serve(listener, page::routes(pages.clone()))
@@ -166,10 +174,20 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         let (worker, wake, shutdown) = (worker.clone(), wake.clone(), shutdown.clone());
         async move { worker.queue().listen(wake, shutdown).await }
     });
+    // Counted from the signal: errands end while jobs do.
+    let grace_over = tokio::spawn({
+        let (grace, shutdown) = (config.grace, shutdown.clone());
+        async move {
+            shutdown.cancelled().await;
+            sleep(grace).await;
+        }
+    });
     worker.clone().run(wake, shutdown).await;
     errands.close();
-    if timeout(config.grace, errands.wait()).await.is_err() {
-        tracing::warn!("webhook deliveries, refreshes, pulls or sealing cut short");
+    tokio::select! {
+        biased;
+        () = errands.wait() => {}
+        _ = grace_over => tracing::warn!("webhook deliveries, refreshes, pulls or sealing cut short"),
     }
     housekeeping.abort();
     listening.abort();

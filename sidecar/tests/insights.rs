@@ -17,6 +17,7 @@ use analytics_standin::{Catalog, Credentials, Fault, Rule, Running, start};
 use chrono::{Days, NaiveDate, Utc};
 use secrecy::SecretString;
 use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
@@ -131,7 +132,7 @@ impl Connected {
     }
 
     fn asker(&self) -> Asker<'_> {
-        Asker::new(&self.remote, &self.metrics, self.token.clone(), Duration::from_secs(60))
+        Asker::new(&self.remote, &self.metrics, self.token.clone(), Duration::from_secs(60), CancellationToken::new())
     }
 
     async fn gather(&self, task: &Task) -> (Gathered, Option<Stop>, u32) {

@@ -13,6 +13,7 @@ use analytics_standin::{Catalog, Credentials, Fault, Rule, Running, start};
 use chrono::{Days, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
 use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
@@ -129,7 +130,13 @@ impl Connected {
 
     async fn gather(&self, task: &Task) -> (Gathered, Option<Stop>, u32) {
         let mut gathered = Gathered::new(Utc::now());
-        let mut asker = Asker::new(&self.remote, &self.metrics, self.token.clone(), Duration::from_secs(60));
+        let mut asker = Asker::new(
+            &self.remote,
+            &self.metrics,
+            self.token.clone(),
+            Duration::from_secs(60),
+            CancellationToken::new(),
+        );
         let stop = gather(&mut asker, task, &mut gathered).await.err();
         (gathered, stop, asker.calls)
     }

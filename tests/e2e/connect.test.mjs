@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -21,7 +22,10 @@ before(async () => {
   await sql`alter system set log_statement = 'all'`;
   await sql`alter system set log_parameter_max_length = -1`;
   await sql`alter system set log_parameter_max_length_on_error = -1`;
+  await sql`create extension if not exists pg_stat_statements`;
+  await sql`alter system set pg_stat_statements.track = 'all'`;
   await sql`select pg_reload_conf()`;
+  await sql`select pg_stat_statements_reset()`;
   await sql`select analytics_private.allow_redirect(${APP})`;
   await sql`select analytics_private.set_setting('job_backoff_base', '50 milliseconds')`;
   // On a stack that is left running the same people have connected before, elsewhere.
@@ -34,6 +38,8 @@ before(async () => {
 afterEach(() => standin("/faults", undefined, "DELETE"));
 after(async () => {
   for (const name of ["log_statement", "log_parameter_max_length", "log_parameter_max_length_on_error"]) await sql`alter system reset ${sql(name)}`;
+  await sql`alter system reset pg_stat_statements.track`;
+  await sql`drop extension pg_stat_statements`;
   await sql`select pg_reload_conf()`;
   await sql.end();
 });
@@ -109,6 +115,18 @@ test("scopes that the member strikes out are shown as missing", async () => {
   const { connection_id } = await connect(ada, "youtube");
   const answer = await rpc(ada.supabase, "connection_status", { connection_id });
   assert.deepEqual(answer.scopes_missing, ["https://www.googleapis.com/auth/yt-analytics.readonly"]);
+  await standin("/oauth/settings", { declined: [] });
+});
+
+test("an account that a consent names and does not open is shown with the reason, and cannot be chosen", async () => {
+  await standin("/oauth/settings", { declined: ["instagram_manage_insights"] });
+  const { connection_id } = await connect(ada, "facebook");
+  const { found, scopes_missing } = await rpc(ada.supabase, "connection_status", { connection_id });
+  assert.deepEqual(scopes_missing, ["instagram_manage_insights"]);
+  assert.deepEqual(found.map(({ platform, choosable }) => [platform, choosable]), [["facebook", true], ["facebook", true], ["instagram", false]]);
+  assert.match(found[2].reason, /instagram_manage_insights not given/);
+  const chosen = { connection_id, platform_user_ids: [found[2].platform_user_id] };
+  await refused(ada.supabase.rpc("choose_accounts", chosen), 400, "VALIDATION_ERROR");
   await standin("/oauth/settings", { declined: [] });
 });
 
@@ -212,6 +230,34 @@ for (const [platform, provider, recovers] of [["youtube", "google", true], ["x",
   });
 }
 
+test("told to stop during a refresh, a sidecar stores the answer first", { skip: !STATE }, async () => {
+  const before = { version: await version(accounts.x), calls: await calls("x", TOKEN_PATH.x) };
+  await fault({ target: "x", query: TOKEN_PATH.x, fault: "slow", delay_ms: 3000, times: 1 });
+  await makeDue(accounts.x);
+  await until(() => calls("x", TOKEN_PATH.x), (now) => now > before.calls);
+  const [pid] = (await readFile(`${STATE}/run/sidecar.pid`, "utf8")).split(" ");
+  process.kill(Number(pid), "SIGTERM");
+  const after = await until(() => tokensOf(accounts.x), ({ version }) => Number(version) > Number(before.version), { seconds: 10 });
+  assert.deepEqual([after.status, after.calling_since, after.claim], ["active", null, null]);
+  assert.equal((await calls("x", TOKEN_PATH.x)) - before.calls, 1);
+  await until(() => readFile(`/proc/${pid}/stat`, "utf8").then((stat) => / Z /.test(stat), () => true), Boolean);
+  await run("scripts/stack.sh", ["sidecar", STATE]);
+});
+
+test("a sidecar that serves another address than the database sends browsers to is not ready, and says why", async () => {
+  const port = await new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+  await another(async () => {
+    const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => answer.json());
+    const { reasons } = await until(ready, ({ reasons }) => reasons.some((reason) => reason.startsWith("oauth:")));
+    assert.match(reasons.join(), /the database sends browsers to http:\/\/\S+ \(setting oauth_public_url\), and OAUTH_PUBLIC_URL is http:\/\/127\.0\.0\.1:9/);
+  }, { OAUTH_PUBLIC_URL: "http://127.0.0.1:9", SIDECAR_LISTEN: `127.0.0.1:${port}` });
+});
+
 test("keys are rotated beside everything else, and a key that is not there disconnects nobody", async () => {
   const key = `${randomBytes(32).toString("base64url")}=`;
   const stored = async () => Number((await sql`select count(*) from analytics_private.oauth_tokens`)[0].count);
@@ -291,8 +337,9 @@ test("no token is found in a dump, the WAL, the logs or the statistics", { skip:
     clean(name, text);
     assert.doesNotMatch(text, /[?&](code|state|ticket)=[\w-]{20}/, `an address with a secret in ${name}`);
   }
-  const [{ loaded }] = await sql`select exists (select from pg_extension where extname = 'pg_stat_statements') as loaded`;
-  if (loaded) clean("pg_stat_statements", (await sql`select string_agg(query, ' ') as text from pg_stat_statements`)[0].text);
+  const [{ text: statements }] = await sql`select string_agg(query, ' ') as text from pg_stat_statements`;
+  assert.match(statements, /sidecar_store_refreshed[^]*update analytics_private\.oauth_tokens|update analytics_private\.oauth_tokens[^]*sidecar_store_refreshed/, "those inside functions too");
+  clean("pg_stat_statements", statements);
   // Where the sidecar is since it was started anew.
   const [, metrics] = (await readFile(join(STATE, "env"), "utf8")).match(/^SIDECAR_URL="(.*)"$/m);
   clean("the metrics", await (await fetch(`${metrics}/metrics`)).text());

@@ -66,15 +66,25 @@ test("an account that was connected fills by itself", async () => {
 });
 
 test("what the permissions do not cover is said, and the rest arrives", async () => {
-  // A consent for Pages opens Instagram's insights, and neither its profile nor its posts.
-  page = await connectAs(await signUp("page"), "mira", "facebook", "instagram");
-  const all = await until(() => schedules(page), (all) => all.length === 3 && all.every(({ succeeded_at, last_error }) => succeeded_at || last_error));
+  // The profile and the list of posts, and no insights.
+  await standin("/oauth/settings", { declined: ["instagram_business_manage_insights"] });
+  const narrow = await connectAs(await signUp("narrow"), "mira");
+  await standin("/oauth/settings", { declined: [] });
+  const all = await until(() => schedules(narrow), (all) => all.length === 3 && all.every(({ succeeded_at, last_error }) => succeeded_at || last_error));
   assert.deepEqual(Object.fromEntries(all.map(({ kind, last_error }) => [kind, last_error])),
-    { account: "a permission is missing (10)", audience: null, posts: "a permission is missing (10)" });
-  const [{ status, status_reason, status_remedy }] = await sql`select * from analytics.social_accounts where id = ${page}`;
+    { account: "a permission is missing (10)", audience: "a permission is missing (10)", posts: null });
+  const [{ status, status_reason, status_remedy }] = await sql`select * from analytics.social_accounts where id = ${narrow}`;
   assert.equal(status, "active");
-  assert.match(status_reason, /^Facebook does not let us read its (numbers|posts): a permission is missing$/);
+  assert.match(status_reason, /^Instagram does not let us read its (numbers|audience): a permission is missing$/);
   assert.match(status_remedy, /^connect the account again/);
+  const followers = await values(narrow, "followers");
+  assert.ok(followers.length > 0 && followers.every(({ value }) => Number(value) === 12480));
+});
+
+test("an Instagram account that hangs on a page fills as well", async () => {
+  page = await connectAs(await signUp("page"), "mira", "facebook", "instagram");
+  await pulled(page);
+  assert.ok((await values(page, "views")).some(({ value }) => value > 0));
 });
 
 test("of a small account what the platform does not say is unknown, with the reason", async () => {
@@ -109,6 +119,15 @@ test("blips change nothing but the time it takes", async () => {
     await again(account, "audience");
   }
   assert.equal((await sql`select status from analytics.social_accounts where id = ${account}`)[0].status, "active");
+});
+
+test("more that is due at once than is pulled at once is all pulled", async () => {
+  const many = [account];
+  for (const name of ["one", "two", "three", "four", "five"]) many.push(await connectAs(await signUp(name), "mira"));
+  for (const id of many) await pulled(id);
+  // 18; the sidecar takes 16.
+  await sql`update analytics_private.account_schedules set next_at = clock_timestamp(), succeeded_at = null where social_account_id = any(${many})`;
+  for (const id of many) await pulled(id);
 });
 
 test("a person who removes the app ends the access, and is told", async () => {

@@ -86,7 +86,7 @@ select is_empty($$
     'analytics_private.sidecar_note_refusals(text,text,bigint)', 'analytics_private.sidecar_find_connection(uuid)',
     'analytics_private.sidecar_begin_connection(uuid,bytea,bytea,bytea,text,text[])', 'analytics_private.sidecar_use_state(bytea,bytea,text)',
     'analytics_private.sidecar_fail_connection(uuid,text,text,text)', 'analytics_private.sidecar_place_found(uuid,text[],text[],text[])',
-    'analytics_private.sidecar_store_found(uuid,json,text[])', 'analytics_private.sidecar_access(uuid)', 'analytics_private.sidecar_take_refreshes(text,text,integer,integer)',
+    'analytics_private.sidecar_public_url()', 'analytics_private.sidecar_store_found(uuid,json,text[])', 'analytics_private.sidecar_access(uuid)', 'analytics_private.sidecar_take_refreshes(text,text,integer,integer)',
     'analytics_private.sidecar_begin_refresh(uuid,uuid)', 'analytics_private.sidecar_release_refresh(uuid,uuid)',
     'analytics_private.sidecar_store_refreshed(uuid,bigint,text,text,text,text[],timestamptz,timestamptz,timestamptz,timestamptz)',
     'analytics_private.sidecar_fail_refresh(uuid,uuid,bigint,text,text,double precision)', 'analytics_private.sidecar_take_revocations(text,integer,integer)',

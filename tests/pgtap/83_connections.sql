@@ -186,7 +186,7 @@ select is(pg_temp.state_of(format('select pg_temp.store(%L, ''{2}'', ''person 2'
 select pg_temp.act_as(:'admin');
 select is(analytics.connection_status(:'connection') - '{id,workspace_id,user_id,created_at,expires_at,redirect_to}'::text[], '{"platform": "x", "provider": "x", "purpose": "insights", "status": "choosing", "error_code": null,
   "error_message": null, "finished_at": null, "chosen": [], "scopes": ["read"], "scopes_missing": ["stay"], "found": [{"platform": "x", "platform_user_id": "1", "handle": "name1", "display_name": "Name 1", "account_type": "business",
-  "picture": "https://pictures.example/1", "parent": null}]}', 'the member sees what it opens, and which right is missing');
+  "picture": "https://pictures.example/1", "parent": null, "choosable": true, "reason": null}]}', 'the member sees what it opens, and which right is missing');
 select ok(analytics.connection_status(:'connection')::text not like '%gAAAA%', 'no token');
 select is(pg_temp.field_of(format('select analytics.choose_accounts(%L, %L)', :'connection', i)), 'PT400 platform_user_ids', 'chosen must be what is there: ' || i) from unnest(array['{}', '{2}', '{1,2}', '{NULL}']) i;
 select pg_temp.act_as(:'other');
@@ -361,7 +361,7 @@ select is(pg_temp.refreshed(:'account', (select version from analytics_private.o
 select is((select array[status, status_reason] from analytics.social_accounts where id = :'account'), array['active', null]::varchar[], 'all is well');
 select is(pg_temp.fail(:'account', 'final') ->> 'state', 'reconnect_required', 'a final error ends it');
 select is((select array[status, status_reason, status_remedy] from analytics.social_accounts where id = :'account'), array['reconnect_required', 'what the provider says', 'connect the account again; its history stays']::varchar[], 'with the reason and what to do');
-select is((select array[user_id::text, kind, message, remedy] from analytics.notices), array[:'admin', 'reconnect_required', 'the access to x renamed1 has ended: what the provider says', 'connect the account again; its history stays'], 'the member who connected it is told');
+select is((select array[user_id::text, kind, message, remedy] from analytics.notices), array[:'admin', 'reconnect_required', 'the access to X renamed1 has ended: what the provider says', 'connect the account again; its history stays'], 'the member who connected it is told');
 select pg_temp.fail(:'account', 'final') \g /dev/null
 select is((select count(*) from analytics.notices), 1::bigint, 'once');
 select is((select count(*) from analytics_private.sidecar_take_refreshes('w', 'x', 10, 60)), 0::bigint, 'and nobody calls again');
@@ -410,7 +410,7 @@ update analytics_private.oauth_tokens set expires_at = '2026-12-01 10:00+00' whe
 update analytics_private.oauth_tokens set expires_at = clock_timestamp() + interval '6 days' where social_account_id = :'ends';
 select analytics_private.purge_connections(100), analytics_private.purge_connections(100) \g /dev/null
 select is((select count(*) from analytics.notices where social_account_id = :'ends' and kind = 'expiring'), 1::bigint, 'a week before its end the member is told, once');
-select matches((select status || ': ' || status_reason from analytics.social_accounts where id = :'ends'), '^expiring: the access ends on [0-9-]{10} [0-9:]{5} UTC, and Linkedin offers no renewal of it$', 'with the day');
+select matches((select status || ': ' || status_reason from analytics.social_accounts where id = :'ends'), '^expiring: the access ends on [0-9-]{10} [0-9:]{5} UTC, and LinkedIn offers no renewal of it$', 'with the day');
 update analytics_private.oauth_tokens set expires_at = clock_timestamp() where social_account_id = :'ends';
 select analytics_private.purge_connections(100), analytics_private.purge_connections(100) \g /dev/null
 select is((select status::text from analytics.social_accounts where id = :'ends'), 'reconnect_required', 'then it is over');
@@ -476,6 +476,24 @@ select analytics_private.close_workspace(:'studio') \g /dev/null
 select is((select count(*) from analytics_private.oauth_tokens where workspace_id = :'studio') + (select count(*) from analytics.connections where workspace_id = :'studio'), 0::bigint, 'a workspace that closes has no tokens and no connections');
 select cmp_ok((select count(*) from analytics_private.oauth_revocations where workspace_id = :'studio'), '>', 2::bigint, 'and gives its consents back');
 select is((select count(*) from analytics_private.oauth_tokens t where t.access_token !~ '^gAAAAA'), 0::bigint, 'nothing is stored open');
+
+-- A consent that names an account, and does not open it.
+select pg_temp.act_as(:'stranger');
+select analytics.connect_account('facebook', 'https://app.example.com/connected') as answer \gset
+select :'answer'::jsonb ->> 'connection_id' as narrow \gset
+select pg_temp.act_as_superuser();
+select pg_temp.begin_at(:'answer', 'narrow state', 'narrow browser'), pg_temp.use_state('narrow state', 'narrow browser', 'facebook') \g /dev/null
+select analytics_private.sidecar_store_found(:'narrow', (select json_agg(json_build_object('platform', p.platform, 'platform_user_id', p.platform_user_id, 'account_id', p.account_id, 'handle', 'name',
+  'display_name', p.platform, 'parent', case p.platform when 'instagram' then '24' end, 'access_token', pg_temp.sealed('page'), 'token_type', 'bearer'))
+  from analytics_private.sidecar_place_found(:'narrow', '{facebook,instagram}', '{24,25}', '{page,photos}') p), '{pages_show_list,instagram_basic}') \g /dev/null
+select is((select count(*) from analytics_private.connection_finds where connection_id = :'narrow'), 1::bigint, 'tokens that open too little are not kept');
+select pg_temp.act_as(:'stranger');
+select is((select string_agg(concat_ws(' ', f ->> 'platform_user_id', f ->> 'parent', f ->> 'choosable', f ->> 'reason'), '; ') from jsonb_array_elements(analytics.connection_status(:'narrow') -> 'found') f),
+  '24 true; 25 24 false Facebook was not allowed to let us read it: instagram_manage_insights not given. Connect again and leave all permissions on, or connect it as instagram', 'the member sees why it cannot be chosen');
+select is(pg_temp.field_of(format('select analytics.choose_accounts(%L, ''{25}'')', :'narrow')), 'PT400 platform_user_ids', 'and it cannot');
+select pg_temp.act_as_superuser();
+select is(analytics_private.why_not_choosable('facebook', 'instagram', g), null, 'what the provider does not say is not guessed: ' || g::text) from (values ('{}'::text[]), ('{instagram_basic,instagram_manage_insights}')) v (g);
+select is(analytics_private.why_not_choosable('instagram', 'instagram', '{instagram_business_basic}'), null, 'Instagram has its own rights');
 
 select * from finish();
 rollback;

@@ -2,6 +2,7 @@
 //! (`refresh`), sealing them with another key (`rotate`). What all that means is decided by the database (`store`), which
 //! gets tokens sealed only.
 
+pub mod address;
 pub mod page;
 pub mod refresh;
 pub mod rotate;

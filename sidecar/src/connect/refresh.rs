@@ -31,6 +31,9 @@ const REVOKE_EVERY: Duration = Duration::from_secs(2);
 const LEASE: Duration = Duration::from_secs(180);
 pub const CALL_LIMIT: Duration = Duration::from_secs(30);
 
+/// From SIGTERM on, for a call that has just begun and for its answer to be stored.
+pub const FINISHING_TIME: Duration = Duration::from_secs(40);
+
 /// How long an answer of the provider is carried to a database that is away. Dropped, it would be the connection.
 const CARRY: Duration = Duration::from_secs(120);
 
@@ -44,7 +47,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps the connections of one provider until told to stop; refreshes under way are finished.
+    /// Keeps the connections of one provider until told to stop; calls under way are finished, and claims that none was made
+    /// for are given back.
     pub async fn keep(self, remote: Remote, stop: CancellationToken) {
         let mut running = JoinSet::new();
         let mut revoke_at = Instant::now();
@@ -56,8 +60,8 @@ impl Keeper {
             match taken {
                 Ok(due) => {
                     for due in due {
-                        let (keeper, remote) = (self.clone(), remote.clone());
-                        running.spawn(async move { keeper.refresh(&remote, due).await });
+                        let (keeper, remote, stop) = (self.clone(), remote.clone(), stop.clone());
+                        running.spawn(async move { keeper.refresh(&remote, due, &stop).await });
                     }
                 }
                 Err(error) => {
@@ -82,10 +86,10 @@ impl Keeper {
         self.store.take_refreshes(&self.worker, remote.provider(), free, LEASE).await
     }
 
-    async fn refresh(&self, remote: &Remote, due: Due) {
+    async fn refresh(&self, remote: &Remote, due: Due, stop: &CancellationToken) {
         let provider = remote.provider();
         let account = due.account_id;
-        let outcome = match self.attempt(remote, &due).await {
+        let outcome = match self.attempt(remote, &due, stop).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.metrics.count_queue_error("refresh");
@@ -98,13 +102,13 @@ impl Keeper {
     }
 
     /// What became of it: "stored", "superseded", "gone", "later", "reconnect_required", or "left" when no call was made.
-    async fn attempt(&self, remote: &Remote, due: &Due) -> Result<String, QueueError> {
+    async fn attempt(&self, remote: &Remote, due: &Due, stop: &CancellationToken) -> Result<String, QueueError> {
         let grant = match self.open(due) {
             Ok(grant) => grant,
             // An operator's mistake with the keys must not cost anybody his connection.
             Err(error) => return self.store.fail_refresh(due, "sealed", &error.to_string(), None).await,
         };
-        let Some(call) = remote.gate.enter() else {
+        let Some(call) = remote.gate.enter().filter(|_| !stop.is_cancelled()) else {
             self.store.release_refresh(due.account_id, due.claim).await?;
             return Ok("left".to_owned());
         };

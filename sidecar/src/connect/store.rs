@@ -159,6 +159,12 @@ impl Store {
         in_time(query.execute(self.0.pool())).await.map(drop)
     }
 
+    /// Where the database sends browsers; empty where nobody has said.
+    pub async fn public_url(&self) -> Result<String, QueueError> {
+        let query = sqlx::query_scalar("select analytics_private.sidecar_public_url()");
+        in_time(query.fetch_one(self.0.pool())).await
+    }
+
     pub async fn find(&self, connection: Uuid) -> Result<Option<Begun>, QueueError> {
         let query = sqlx::query_scalar("select analytics_private.sidecar_find_connection($1)").bind(connection);
         let found: Option<Json<Begun>> = in_time(query.fetch_one(self.0.pool())).await?;

@@ -76,14 +76,22 @@ pub struct Asker<'a> {
     metrics: &'a Metrics,
     token: SecretString,
     until: Instant,
+    stop: CancellationToken,
     /// The fullest our limit was in any answer.
     pub usage: Option<Usage>,
     pub calls: u32,
 }
 
 impl<'a> Asker<'a> {
-    pub fn new(remote: &'a Remote, metrics: &'a Metrics, token: SecretString, limit: Duration) -> Self {
-        Asker { remote, metrics, token, until: Instant::now() + limit, usage: None, calls: 0 }
+    /// `stop`: no further call; what came so far is stored.
+    pub fn new(
+        remote: &'a Remote,
+        metrics: &'a Metrics,
+        token: SecretString,
+        limit: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        Asker { remote, metrics, token, until: Instant::now() + limit, stop, usage: None, calls: 0 }
     }
 
     /// `target`: name of the call in metrics.
@@ -103,7 +111,7 @@ impl<'a> Asker<'a> {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, Stop> {
-        if Instant::now() >= self.until {
+        if Instant::now() >= self.until || self.stop.is_cancelled() {
             return Err(Stop::OutOfTime);
         }
         let call = self.remote.gate.enter().ok_or(Stop::Closed)?;
@@ -234,7 +242,7 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Pulls what is due of one provider until told to stop; pulls under way are finished.
+    /// Pulls what is due of one provider until told to stop; pulls under way end with the call that they are at.
     pub async fn pull(self, remote: Remote, stop: CancellationToken) {
         let mut running = JoinSet::new();
         loop {
@@ -248,8 +256,8 @@ impl Puller {
             match taken {
                 Ok(due) => {
                     for task in due {
-                        let (puller, remote) = (self.clone(), remote.clone());
-                        running.spawn(async move { puller.attempt(&remote, task).await });
+                        let (puller, remote, stop) = (self.clone(), remote.clone(), stop.clone());
+                        running.spawn(async move { puller.attempt(&remote, task, stop).await });
                     }
                 }
                 Err(error) => {
@@ -259,16 +267,17 @@ impl Puller {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = running.join_next(), if !running.is_empty() && free == 0 => {}
+                // As many came as there was room for, so more are due: as soon as there is room again.
+                Some(_) = running.join_next(), if !running.is_empty() && (free == 0 || !is_idle) => {}
                 () = sleep(POLL), if is_idle => {}
             }
         }
         while running.join_next().await.is_some() {}
     }
 
-    async fn attempt(&self, remote: &Remote, task: Task) {
+    async fn attempt(&self, remote: &Remote, task: Task, stop: CancellationToken) {
         let provider = remote.provider();
-        let outcome = match self.fetch(remote, &task).await {
+        let outcome = match self.fetch(remote, &task, stop).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.metrics.count_queue_error("store_insights");
@@ -280,7 +289,7 @@ impl Puller {
         tracing::debug!(account = %task.account_id, provider = provider.name(), kind = task.kind, outcome, "pull");
     }
 
-    async fn fetch(&self, remote: &Remote, task: &Task) -> Result<String, QueueError> {
+    async fn fetch(&self, remote: &Remote, task: &Task, stop: CancellationToken) -> Result<String, QueueError> {
         let binding = Binding { workspace: task.workspace_id, connection: task.account_id, column: "access_token" };
         let token = match self.keyring.open(&binding, &task.access_token) {
             Ok(token) => token,
@@ -289,14 +298,14 @@ impl Puller {
                 return self.store.store(task, None, Some(&failure)).await;
             }
         };
-        let mut asker = Asker::new(remote, &self.metrics, token, PULL_LIMIT);
+        let mut asker = Asker::new(remote, &self.metrics, token, PULL_LIMIT, stop);
         let mut gathered = Gathered::new(Utc::now());
         let stop = gather(&mut asker, task, &mut gathered).await.err();
         gathered.captured_at = Utc::now();
         if let Some(usage) = asker.usage.filter(|usage| usage.percent >= NEARLY_FULL) {
             carried(|| self.store.note_limit(remote.provider(), usage.percent, usage.regain)).await?;
         }
-        if matches!(stop, Some(Stop::Closed)) && gathered.is_empty() {
+        if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() {
             self.store.release(task).await?;
             return Ok("left".to_owned());
         }

@@ -114,7 +114,8 @@ impl Provider {
         self == Provider::from_platform(platform) || (self, platform) == (Provider::Facebook, Platform::Instagram)
     }
 
-    /// The least that is enough. Facebook is asked for other permissions for an Instagram account than for a Page.
+    /// The least that is enough. Asked for Pages, Facebook is asked for the Instagram accounts that hang on them too: without
+    /// permissions of their own they are named, and cannot be read.
     pub fn scopes(self, platform: Platform, purpose: Purpose) -> &'static [&'static str] {
         use Purpose::{Insights, Publishing};
         match (self, purpose) {
@@ -139,13 +140,22 @@ impl Provider {
                 "pages_read_engagement",
                 "instagram_content_publish",
             ],
-            (Provider::Facebook, Insights) => &["pages_show_list", "pages_read_engagement", "read_insights"],
+            (Provider::Facebook, Insights) => &[
+                "pages_show_list",
+                "pages_read_engagement",
+                "read_insights",
+                "instagram_basic",
+                "instagram_manage_insights",
+            ],
             (Provider::Facebook, Publishing) => &[
                 "pages_show_list",
                 "pages_read_engagement",
                 "read_insights",
                 "pages_manage_posts",
                 "pages_manage_engagement",
+                "instagram_basic",
+                "instagram_manage_insights",
+                "instagram_content_publish",
             ],
             (Provider::Instagram, Insights) => &["instagram_business_basic", "instagram_business_manage_insights"],
             (Provider::Instagram, Publishing) => &[

@@ -121,6 +121,13 @@ impl Grants {
         Ok((code.clone(), family))
     }
 
+    /// The family of a consent that no code stands for.
+    pub fn consented(&mut self, at: i64) -> u64 {
+        let family = self.next();
+        self.consents.insert(family, at);
+        family
+    }
+
     /// A token that looks like nobody's real one.
     pub fn add(&mut self, token: Token) -> String {
         let prefix = match (token.provider, token.kind) {

@@ -68,6 +68,9 @@ impl Provider {
     }
 }
 
+/// In one answer of `POST /oauth/grants`.
+const MOST_CONSENTS: usize = 100_000;
+
 /// What the member at the authorisation page does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -242,6 +245,7 @@ pub fn routes(shared: App) -> Router<App> {
         .route("/oauth", get(show).delete(reset))
         .route("/oauth/settings", post(set))
         .route("/oauth/clock", post(put_forward))
+        .route("/oauth/grants", post(hand_out))
         .route("/oauth/remove_app", post(remove_app))
 }
 
@@ -417,6 +421,33 @@ struct Forward {
 async fn put_forward(State(shared): State<App>, Json(forward): Json<Forward>) -> Json<Value> {
     shared.oauth.advance(forward.advance_seconds);
     Json(json!({"now": shared.oauth.inner().now()}))
+}
+
+/// Consents that were given some time ago, without a browser.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Consents {
+    provider: Provider,
+    user: String,
+    count: usize,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    age_seconds: i64,
+}
+
+async fn hand_out(State(shared): State<App>, Json(asked): Json<Consents>) -> Response {
+    if asked.count > MOST_CONSENTS {
+        return (StatusCode::UNPROCESSABLE_ENTITY, format!("at most {MOST_CONSENTS}")).into_response();
+    }
+    let mut inner = shared.oauth.inner();
+    let pairs = (0..asked.count).map(|_| {
+        let (access, refresh) =
+            token::consented(&mut inner, asked.provider, &asked.user, &asked.scopes, asked.age_seconds);
+        json!({"access_token": access, "refresh_token": refresh})
+    });
+    let pairs: Vec<Value> = pairs.collect();
+    (StatusCode::CREATED, Json(pairs)).into_response()
 }
 
 #[derive(Deserialize)]

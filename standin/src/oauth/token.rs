@@ -100,6 +100,34 @@ fn first(code: Code, family: u64) -> Token {
     }
 }
 
+/// The tokens that a consent of some time ago brought, long exchanged for lasting ones. Where there is none, no refresh token.
+pub fn consented(
+    inner: &mut Inner,
+    provider: Provider,
+    user: &str,
+    scopes: &[String],
+    age: i64,
+) -> (String, Option<String>) {
+    let issued_at = inner.now() - age;
+    let token = Token {
+        provider,
+        kind: Kind::Access,
+        user: user.to_owned(),
+        scopes: scopes.to_vec(),
+        issued_at,
+        expires_at: Some(issued_at + access_life(inner, provider)),
+        family: inner.grants.consented(issued_at),
+        spent: false,
+    };
+    let access = inner.grants.add(token.clone());
+    let has_refresh_token = !matches!(provider, Provider::Facebook | Provider::Instagram);
+    let refresh = has_refresh_token.then(|| {
+        let expires_at = refresh_life(inner, provider).map(|life| issued_at + life);
+        inner.grants.add(Token { kind: Kind::Refresh, expires_at, ..token })
+    });
+    (access, refresh)
+}
+
 fn id_token(user: &str) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({"sub": person(user).id, "aud": "standin-client"});
