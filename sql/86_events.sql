@@ -190,7 +190,7 @@ begin
     select c.rows, j.* from (select count(*)::integer as rows from put) c left join (
       select x.effect, k.workspace_id, k.account_id, t.provider::text, t.consent_key::text, case when x.effect = 'posts' then left(k.post, 255) end as post,
         max(k.occurred_at) as occurred_at,
-        (array_agg(analytics_private.why_access_ended(k.of, k.type, k.payload) order by k.occurred_at desc) filter (where x.effect = 'end_access'))[1] as reason
+        (array_agg(analytics_private.why_access_ended(k.of, k.payload) order by k.occurred_at desc) filter (where x.effect = 'end_access'))[1] as reason
       from kept k join analytics_private.event_effects x on x.platform = k.of and x.type = k.type
         join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.account_id
       group by 1, 2, 3, 4, 5, 6 order by 2, 3, 1, 6 nulls first) j on true
@@ -212,7 +212,7 @@ comment on function analytics_private.sidecar_store_events(json) is
   'stores the events of a delivery whose signature was checked: [{platform, account (its platform_user_id), or provider and consent (a person), type, occurred_at, digest (hex), post, payload}], each once in every workspace that has connected the account, with the jobs that follow. {stored, duplicate (rows), unconnected, outdated (events)}; SQLSTATE 22… when a payload cannot be stored, and then none is';
 
 -- The end of an access in words.
-create or replace function analytics_private.why_access_ended(platform text, type text, payload json) returns text
+create or replace function analytics_private.why_access_ended(platform text, payload json) returns text
 language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
 declare
   -- The content of TikTok's events is a text that holds JSON; one digit is all that is read of it.
@@ -300,8 +300,14 @@ begin
     return;
   end if;
   for place in
-    select t.workspace_id, array_agg(t.social_account_id order by t.social_account_id) as accounts
-    from analytics_private.oauth_tokens t where t.provider = request.provider and t.consent_key = request.consent_key group by 1 order by 1
+    select c.workspace_id, array_agg(c.account_id) as accounts from (
+      select t.workspace_id, t.social_account_id as account_id from analytics_private.oauth_tokens t where t.provider = request.provider and t.consent_key = request.consent_key
+      -- Disconnected, and the consent not given back yet.
+      union select r.workspace_id, r.social_account_id from analytics_private.oauth_revocations r where r.provider = request.provider and r.consent_key = request.consent_key
+      -- Disconnected before: with Instagram Login the person is the account.
+      union select a.workspace_id, a.id from analytics.social_accounts a
+        where request.provider = 'instagram' and a.platform = 'instagram' and a.platform_user_id = request.consent_key and a.status = 'disconnected') c
+    group by 1 order by 1
   loop
     perform analytics_private.lock_workspace(place.workspace_id);
     for account in

@@ -108,17 +108,18 @@ select is((pg_temp.account(1)).status, 'active', 'another provider''s person of 
 
 -- Deletion ---------------------------------------------------------------------------------------------------------------
 
+insert into analytics.social_accounts (workspace_id, id, platform, platform_user_id, handle, status, disconnected_at, created_by) values (:'shop', pg_temp.acc(8), 'instagram', 'person', 'account8', 'disconnected', now(), :'other');
 select analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now()) ->> 'code' as code \gset
 select is(analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now()) ->> 'code', :'code', 'the same request has the same code');
 select is(analytics_private.sidecar_request_deletion('instagram', 'person', sha256('old'), now() - interval '8 days') ->> 'code', null, 'an old one none');
 select is(analytics_private.sidecar_deletion_status(:'code') ->> 'status', 'received', 'whoever asked is shown that it was received');
 select is(pg_temp.work(), 'delete_on_request done', 'it is done');
 select is(analytics_private.sidecar_deletion_status(:'code') ->> 'status', 'done', 'and that is shown');
-select is((select count(*) from analytics.social_accounts a where a.id = pg_temp.acc(1)), 0::bigint, 'the account is gone');
+select is((select count(*) from analytics.social_accounts a where a.id in (pg_temp.acc(1), pg_temp.acc(8))), 0::bigint, 'the account is gone, and one that was disconnected before');
 select is((select count(*) from analytics.events e where e.social_account_id = pg_temp.acc(1)), 0::bigint, 'with its events');
 select is((select count(*) from analytics.social_accounts a where a.id in (pg_temp.acc(2), pg_temp.acc(7))), 2::bigint, 'those of others stay');
-select is((select array[r.consent_key::text, r.accounts::text] from analytics_private.deletion_requests r where r.code = :'code'), array[null, '1']::text[], 'who asked is forgotten');
-select is((select count(*) from analytics.audit_logs l where l.action in ('deletion.requested', 'deletion.done', 'account.deleted_on_request')), 3::bigint, 'on record');
+select is((select array[r.consent_key::text, r.accounts::text] from analytics_private.deletion_requests r where r.code = :'code'), array[null, '2']::text[], 'who asked is forgotten');
+select is((select count(*) from analytics.audit_logs l where l.action in ('deletion.requested', 'deletion.done', 'account.deleted_on_request')), 4::bigint, 'on record');
 select is((analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now() - interval '1 year')) ->> 'code', :'code', 'asked again later it is the same');
 select is(analytics_private.sidecar_deletion_status('no such code'), null, 'an unknown code has no status');
 
