@@ -160,12 +160,16 @@ start_sidecar() {
     for provider in GOOGLE FACEBOOK INSTAGRAM TIKTOK LINKEDIN X; do
       export "${provider}_CLIENT_ID=standin-client" "${provider}_CLIENT_SECRET=standin-secret"
     done
+    export X_WEBHOOK_SECRETS=standin-secret YOUTUBE_WEBHOOK_SECRETS=standin-older-secret,standin-secret
+    for provider in FACEBOOK INSTAGRAM YOUTUBE; do
+      export "${provider}_WEBHOOK_VERIFY_TOKEN=standin-verify-token"
+    done
   fi
   superuser_psql -o /dev/null -c "select analytics_private.set_setting('oauth_public_url', '$OAUTH_URL')"
   DATABASE_URL=$SIDECAR_DATABASE_URL \
     STRIPE_WEBHOOK_SECRETS=$WEBHOOK_SECRET AUDIT_SIGNING_KEY=$AUDIT_SIGNING_KEY AUDIT_CHECKPOINT_FILE=$STATE/checkpoints.jsonl \
     TOKEN_KEYS=$TOKEN_KEYS OAUTH_PUBLIC_URL=$OAUTH_URL SIDECAR_OAUTH_LISTEN=$oauth_address \
-    SIDECAR_WEBHOOK_LISTEN=$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
+    SIDECAR_WEBHOOK_LISTEN=$webhook_address WEBHOOK_PUBLIC_URL=http://$webhook_address SIDECAR_LISTEN=${SIDECAR_URL#http://} \
     start_process "$RUN/sidecar.pid" "$LOG/sidecar.log" "$TARGET/debug/analytics-sidecar"
   wait_for 15 "$RUN/sidecar.pid" "$LOG/sidecar.log" "the sidecar" answers "$SIDECAR_URL/readyz"
 }

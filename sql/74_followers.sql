@@ -1313,12 +1313,13 @@ begin
   end if;
   lock table analytics_private.erased_people in access exclusive mode;
   removed := jsonb_build_object('platform_users', analytics_private.erase_followers(on_platform, coalesce(asked.handles, '{}'), coalesce(asked.platform_user_ids, '{}')),
-    'account_posts', analytics_private.erase_from_posts(on_platform, array_remove(asked.handles, null)));
+    'account_posts', analytics_private.erase_from_posts(on_platform, array_remove(asked.handles, null)),
+    'events', analytics_private.erase_from_events(on_platform, array_remove(asked.handles || asked.platform_user_ids, null)));
   perform analytics_private.write_audit('person.erased', 'platform_user', null, jsonb_build_object('reason', reason, 'platform', on_platform, 'removed', removed));
   return removed;
 end
 $$;
 comment on function analytics_private.erase_follower(text, text, text, text) is
 $$removes a person from all lists of followers and posts of accounts on a platform other than Instagram, for good (operators); handle or platform_user_id may be null, not both
-His number stays in the sets, without a name; the next list counts him as gone, and later lists do not bring him back. Returns {platform_users, account_posts}: rows. Errors: VALIDATION_ERROR.
+His number stays in the sets, without a name; the next list counts him as gone, and later lists do not bring him back. Returns {platform_users, account_posts, events}: rows. Errors: VALIDATION_ERROR.
 Example: select analytics_private.erase_follower('tiktok', 'someone', 'case 4711') ->> 'platform_users' = '0'$$;

@@ -109,7 +109,7 @@ begin
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('profiles', n,
     'platform_users', analytics_private.erase_followers('instagram', array(select x from unnest(names) x where x is distinct from id_known), array_remove(array[id_known], null)),
-    'account_posts', analytics_private.erase_from_posts('instagram', names));
+    'account_posts', analytics_private.erase_from_posts('instagram', names), 'events', analytics_private.erase_from_events('instagram', names));
   perform analytics_private.write_audit('person.erased', 'profile', doomed[1], jsonb_build_object('reason', reason, 'removed', counts));
   return counts;
 end
@@ -141,10 +141,11 @@ begin
 
   n := 0;
   for ended in
-    select c.oid::regclass as partition, c.relname from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'analytics.user_searches'::regclass and c.relname ~ '_[0-9]{4}_[0-9]{2}$'
+    select c.oid::regclass as partition, c.relname, analytics_private.setting_interval(k.retention) as kept
+    from (values ('analytics.user_searches'::regclass, 'search_retention'), ('analytics.events'::regclass, 'event_retention')) k (parent, retention)
+      join pg_catalog.pg_inherits i on i.inhparent = k.parent join pg_catalog.pg_class c on c.oid = i.inhrelid and c.relname ~ '_[0-9]{4}_[0-9]{2}$'
   loop
-    if (to_date(right(ended.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' < now() - analytics_private.setting_interval('search_retention') then
+    if (to_date(right(ended.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' < now() - ended.kept then
       begin
         execute format('drop table %s', ended.partition);
         n := n + 1;
@@ -172,7 +173,7 @@ begin
   get diagnostics n = row_count;
   report := report || jsonb_build_object('windows', n);
   report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000), 'shared_pages', analytics_private.purge_shared_pages(10000)) || analytics_private.purge_followers(50000)
-    || analytics_private.purge_connections(10000);
+    || analytics_private.purge_connections(10000) || jsonb_build_object('event_digests', analytics_private.purge_events(50000));
   -- Names that were asked for, could not be fetched and interest nobody.
   delete from analytics.profiles p where p.id in (
     select o.id from analytics.profiles o

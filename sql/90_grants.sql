@@ -263,3 +263,12 @@ grant execute on function
   analytics_private.sidecar_take_insights(text, text, integer, integer), analytics_private.sidecar_note_limit(text, integer, double precision),
   analytics_private.sidecar_store_insights(uuid, json, text, text, double precision, bigint), analytics_private.sidecar_release_insights(uuid)
 to analytics_sidecar;
+
+-- Events. What follows from which is an operator's to say.
+grant select on analytics.events to authenticated, service_role, @installer@;
+grant select, insert, update, delete on analytics_private.event_effects to service_role, @installer@;
+grant select on analytics_private.deletion_requests to service_role, @installer@;
+grant execute on function
+  analytics_private.sidecar_store_events(json), analytics_private.sidecar_handle_event(uuid),
+  analytics_private.sidecar_request_deletion(text, text, bytea, timestamptz), analytics_private.sidecar_deletion_status(text)
+to analytics_sidecar;

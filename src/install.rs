@@ -30,7 +30,7 @@ macro_rules! sql_file {
     };
 }
 
-const FILES: [File; 26] = [
+const FILES: [File; 27] = [
     sql_file!("00_platform.sql", As::Caller),
     sql_file!("10_foundation.sql", As::Owner),
     sql_file!("12_audit.sql", As::Owner),
@@ -56,6 +56,7 @@ const FILES: [File; 26] = [
     sql_file!("83_connections.sql", As::Owner),
     sql_file!("84_insights.sql", As::Owner),
     sql_file!("85_pages.sql", As::Owner),
+    sql_file!("86_events.sql", As::Owner),
     sql_file!("90_grants.sql", As::Owner),
 ];
 const BRIDGE: File = sql_file!("95_auth_bridge.sql", As::Caller);

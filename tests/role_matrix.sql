@@ -91,6 +91,9 @@ begin
   insert into analytics_private.app_metric_refusals (provider, platform, subject, api_name, code, until) values ('x', 'x', 'account', 'views', '100', now() + interval '1 day');
   insert into analytics_private.insight_turns (workspace_id, provider, served_at) select distinct s.workspace_id, 'x', now() from analytics.social_accounts s on conflict do nothing;
   perform analytics_private.sidecar_note_limit('x', 95, 60);
+  insert into analytics.events (workspace_id, social_account_id, platform, type, payload) select s.workspace_id, s.id, 'x', 'tweet_create_events', '{}' from analytics.social_accounts s;
+  insert into analytics_private.event_digests (workspace_id, social_account_id, digest) select s.workspace_id, s.id, sha256('event') from analytics.social_accounts s;
+  perform analytics_private.sidecar_request_deletion('facebook', '1', sha256('request'), now());
   perform analytics_private.map_db_login(session_user::text, pg_temp.person('owner'));
   perform analytics_private.enqueue_job('instagram_profile', 'unlocked', '{"username": "unlocked"}');
 end

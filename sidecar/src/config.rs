@@ -1,5 +1,6 @@
 //! Everything that can be set, checked once at start. All mistakes are reported together, and no secret is ever shown.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -17,8 +18,9 @@ use url::{Host, Url};
 use crate::audit::Signer;
 use crate::connect::callback_platform;
 use crate::connect::rotate::Rotation;
+use crate::events::Sender;
 use crate::import::Import;
-use crate::oauth::{App, Endpoints, Provider};
+use crate::oauth::{App, Endpoints, Platform, Provider};
 use crate::secrets::Keyring;
 
 /// Takes jobs from analytics_ext's database, calls the remotes, gives the answers back.
@@ -31,7 +33,11 @@ use crate::secrets::Keyring;
 /// seals tokens, and for each provider that accounts are connected at the app's id and secret, without any of which no
 /// account is connected: GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, FACEBOOK_CLIENT_ID, FACEBOOK_CLIENT_SECRET (and
 /// FACEBOOK_LOGIN_CONFIG where Login for Business is used), INSTAGRAM_CLIENT_ID, INSTAGRAM_CLIENT_SECRET, TIKTOK_CLIENT_ID,
-/// TIKTOK_CLIENT_SECRET, LINKEDIN_CLIENT_ID, LINKEDIN_CLIENT_SECRET, X_CLIENT_ID, X_CLIENT_SECRET.
+/// TIKTOK_CLIENT_SECRET, LINKEDIN_CLIENT_ID, LINKEDIN_CLIENT_SECRET, X_CLIENT_ID, X_CLIENT_SECRET. Webhooks of a platform are
+/// served where its secret is known: INSTAGRAM_WEBHOOK_SECRETS, FACEBOOK_WEBHOOK_SECRETS, TIKTOK_WEBHOOK_SECRETS and
+/// LINKEDIN_WEBHOOK_SECRETS, by default the app's client secret; X_WEBHOOK_SECRETS, the consumer secret; YOUTUBE_WEBHOOK_SECRETS,
+/// the hub.secret of the subscriptions; each one or more, separated by commas. INSTAGRAM_WEBHOOK_VERIFY_TOKEN,
+/// FACEBOOK_WEBHOOK_VERIFY_TOKEN and YOUTUBE_WEBHOOK_VERIFY_TOKEN are what these repeat when they ask whether the address is ours.
 #[derive(Debug, Parser)]
 #[command(name = "analytics-sidecar", version)]
 pub struct Arguments {
@@ -79,9 +85,14 @@ pub struct Arguments {
     #[arg(long, env = "SIDECAR_LISTEN", default_value = "127.0.0.1:9187")]
     pub listen: String,
 
-    /// Address of /webhooks/stripe. Stripe speaks https only: a proxy stands before it.
+    /// Address of /webhooks/stripe and /webhooks/{platform}. All of them speak https only: a proxy stands before it.
     #[arg(long, env = "SIDECAR_WEBHOOK_LISTEN", default_value = "127.0.0.1:9189")]
     pub webhook_listen: String,
+
+    /// Where the outside reaches /webhooks; people who ask Meta for deletion are shown its status there. Without it
+    /// /webhooks/{platform}/delete is not served.
+    #[arg(long, env = "WEBHOOK_PUBLIC_URL")]
+    pub webhook_public_url: Option<String>,
 
     /// Address of /oauth/start and /oauth/callback. Browsers come here by https: a proxy stands before it.
     #[arg(long, env = "SIDECAR_OAUTH_LISTEN", default_value = "127.0.0.1:9190")]
@@ -143,7 +154,10 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct WebhookConfig {
     pub listen: SocketAddr,
+    /// Stripe's; none: its webhook is not served.
     pub secrets: Vec<SecretString>,
+    pub senders: HashMap<Platform, Sender>,
+    pub public_url: Option<Url>,
 }
 
 #[derive(Clone, Debug)]
@@ -231,9 +245,14 @@ impl Config {
         let listen = mistakes.note("SIDECAR_LISTEN", address(&arguments.listen));
         let webhook_listen = mistakes.note("SIDECAR_WEBHOOK_LISTEN", address(&arguments.webhook_listen));
         let secrets = mistakes.note("STRIPE_WEBHOOK_SECRETS", webhook_secrets(environment("STRIPE_WEBHOOK_SECRETS")));
-        let webhook = webhook_listen
-            .zip(secrets)
-            .map(|(listen, secrets)| (!secrets.is_empty()).then_some(WebhookConfig { listen, secrets }));
+        let senders = senders(&environment, &mut mistakes);
+        let public_url = arguments.webhook_public_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        let public_url = public_url.map(|url| mistakes.note("WEBHOOK_PUBLIC_URL", secure_url(url)));
+        let webhook = webhook_listen.zip(secrets).zip(senders).map(|((listen, secrets), senders)| {
+            let public_url = public_url.flatten();
+            let is_on = !secrets.is_empty() || !senders.is_empty();
+            is_on.then_some(WebhookConfig { listen, secrets, senders, public_url })
+        });
         let file = arguments.audit_checkpoint_file.filter(|name| !name.trim().is_empty()).map(PathBuf::from);
         let audit = audit(environment("AUDIT_SIGNING_KEY"), file, &mut mistakes);
         let oauth_listen = mistakes.note("SIDECAR_OAUTH_LISTEN", address(&arguments.oauth_listen));
@@ -332,6 +351,59 @@ fn webhook_secrets(value: Option<String>) -> Result<Vec<SecretString>, String> {
             _ => Err("holds something else than signing secrets (whsec_…) separated by commas".to_owned()),
         })
         .collect()
+}
+
+/// The platforms whose webhooks are served; half of a setting is a mistake.
+fn senders(
+    environment: &impl Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) -> Option<HashMap<Platform, Sender>> {
+    let mut senders = HashMap::new();
+    let mut is_good = true;
+    for platform in Platform::ALL {
+        let prefix = platform.name().to_uppercase();
+        let name = format!("{prefix}_WEBHOOK_SECRETS");
+        // X signs with the consumer secret, which is not OAuth 2's, and YouTube's hub with what it was told.
+        let is_apps = !matches!(platform, Platform::X | Platform::Youtube);
+        let given = environment(&name);
+        let fallback = || environment(&format!("{prefix}_CLIENT_SECRET")).filter(|_| is_apps);
+        let secrets: Vec<SecretString> = match &given {
+            Some(list) => {
+                list.split(',').map(str::trim).filter(|secret| !secret.is_empty()).map(SecretString::from).collect()
+            }
+            None => fallback().into_iter().map(SecretString::from).collect(),
+        };
+        // Whoever guesses it writes into every workspace.
+        let is_weak = |secret: &SecretString| {
+            secret.expose_secret().len() < 8 || secret.expose_secret().contains(char::is_whitespace)
+        };
+        if given.is_some() && (secrets.is_empty() || secrets.iter().any(is_weak)) {
+            mistakes.add(&name, "holds something else than secrets of 8 characters or more, separated by commas");
+            is_good = false;
+        }
+        let token_name = format!("{prefix}_WEBHOOK_VERIFY_TOKEN");
+        let verify_token = environment(&token_name).map(SecretString::from);
+        if let Some(token) = &verify_token {
+            let trouble = match platform {
+                Platform::Instagram | Platform::Facebook | Platform::Youtube if secrets.is_empty() => {
+                    Some("is set, but no secret of this platform")
+                }
+                Platform::Instagram | Platform::Facebook | Platform::Youtube => {
+                    let length = token.expose_secret().len();
+                    (!(16..=255).contains(&length)).then_some("has 16 to 255 characters; choose a random one")
+                }
+                Platform::Tiktok | Platform::Linkedin | Platform::X => Some("is set, but this platform has none"),
+            };
+            if let Some(trouble) = trouble {
+                mistakes.add(&token_name, trouble);
+                is_good = false;
+            }
+        }
+        if !secrets.is_empty() {
+            senders.insert(platform, Sender { secrets, verify_token });
+        }
+    }
+    is_good.then_some(senders)
 }
 
 fn audit(seed: Option<String>, file: Option<PathBuf>, mistakes: &mut Mistakes) -> Option<Option<AuditConfig>> {
@@ -569,6 +641,59 @@ mod tests {
         assert!(on.audit.as_ref().expect("on").file.is_some());
         let shown = format!("{on:?}");
         assert!(!shown.contains("s3cret") && !shown.contains(seed), "{shown}");
+    }
+
+    #[test]
+    fn platforms_are_heard_whose_secret_is_known() {
+        let set = |more: &[(&'static str, &'static str)]| [&GOOD[..], more].concat();
+        let on = check(
+            &["--webhook-public-url=https://hooks.example.com"],
+            &set(&[
+                ("TOKEN_KEYS", "b8ZqcEk0qtT2vG8l0YH1jY8o6cJvVx8a8v1X1bT0m2U="),
+                ("OAUTH_PUBLIC_URL", ""),
+                ("X_WEBHOOK_SECRETS", "s3cret-new, s3cret-old"),
+                ("YOUTUBE_WEBHOOK_SECRETS", "s3cret-hub"),
+                ("YOUTUBE_WEBHOOK_VERIFY_TOKEN", "s3cret-verify-token"),
+                ("FACEBOOK_WEBHOOK_SECRETS", "s3cret-facebook"),
+            ]),
+        );
+        // Keys without an app are a mistake of another part; the webhooks are right.
+        assert!(!on.expect_err("no address").to_string().contains("WEBHOOK"));
+        let on = check(
+            &["--webhook-public-url=https://hooks.example.com"],
+            &set(&[("X_WEBHOOK_SECRETS", "s3cret-new, s3cret-old"), ("FACEBOOK_WEBHOOK_SECRETS", "s3cret-facebook")]),
+        )
+        .expect("good");
+        let webhook = on.webhook.as_ref().expect("on");
+        assert!(webhook.secrets.is_empty() && webhook.public_url.is_some());
+        assert_eq!(webhook.senders[&Platform::X].secrets.len(), 2);
+        assert_eq!(webhook.senders.len(), 2);
+        assert!(!format!("{on:?}").contains("s3cret"));
+
+        let mistakes = check(
+            &["--webhook-public-url=http://hooks.example.com"],
+            &set(&[
+                ("X_WEBHOOK_SECRETS", "short"),
+                ("LINKEDIN_WEBHOOK_SECRETS", ","),
+                ("TIKTOK_WEBHOOK_VERIFY_TOKEN", "s3cret-verify-token"),
+                ("INSTAGRAM_WEBHOOK_VERIFY_TOKEN", "s3cret-verify-token"),
+                ("YOUTUBE_WEBHOOK_SECRETS", "s3cret-hub"),
+                ("YOUTUBE_WEBHOOK_VERIFY_TOKEN", "s3cret"),
+            ]),
+        )
+        .expect_err("bad")
+        .to_string();
+        for name in [
+            "WEBHOOK_PUBLIC_URL",
+            "X_WEBHOOK_SECRETS",
+            "LINKEDIN_WEBHOOK_SECRETS",
+            "TIKTOK_WEBHOOK_VERIFY_TOKEN",
+            "INSTAGRAM_WEBHOOK_VERIFY_TOKEN",
+            "YOUTUBE_WEBHOOK_VERIFY_TOKEN",
+        ] {
+            assert!(mistakes.contains(&format!("\n  {name}: ")), "{name} in {mistakes}");
+        }
+        assert!(mistakes.starts_with("6 mistakes") && !mistakes.contains("s3cret"), "{mistakes}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub enum Code {
     RateLimited,
     ExternalApi,
     Timeout,
+    Internal,
 }
 
 impl Code {
@@ -24,6 +25,7 @@ impl Code {
             Code::RateLimited => "RATE_LIMITED",
             Code::ExternalApi => "EXTERNAL_API_ERROR",
             Code::Timeout => "TIMEOUT",
+            Code::Internal => "INTERNAL",
         }
     }
 }

@@ -12,6 +12,8 @@ use analytics_sidecar::connect::refresh::{CALL_LIMIT, FINISHING_TIME, Keeper};
 use analytics_sidecar::connect::store::Store;
 use analytics_sidecar::connect::{Remote, address, rotate};
 use analytics_sidecar::decodo::Decodo;
+use analytics_sidecar::events::handle::Handler;
+use analytics_sidecar::events::{self, Events};
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
 use analytics_sidecar::insights::{self, Puller};
@@ -22,6 +24,7 @@ use analytics_sidecar::oauth::Client;
 use analytics_sidecar::queue::PgQueue;
 use analytics_sidecar::resilience::{BreakerSettings, Gate};
 use analytics_sidecar::webhook::{self, Webhook};
+use axum::Router;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -107,12 +110,29 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(webhook) = &config.webhook {
         let listener = listen(webhook.listen).await?;
         let address = listener.local_addr()?;
-        let billing = worker.queue().clone();
-        let webhook = Webhook { billing, secrets: webhook.secrets.clone(), metrics: metrics.clone() };
-        let serving = axum::serve(listener, webhook::routes(Arc::new(webhook)))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let mut app = Router::new();
+        if !webhook.secrets.is_empty() {
+            let billing = worker.queue().clone();
+            let stripe = Webhook { billing, secrets: webhook.secrets.clone(), metrics: metrics.clone() };
+            app = app.merge(webhook::routes(Arc::new(stripe)));
+        }
+        if !webhook.senders.is_empty() {
+            let store = events::store::Store::new(PgQueue::new(config.connect_options()?));
+            let wake = Arc::new(Notify::new());
+            let handler = Handler {
+                store: store.clone(),
+                metrics: metrics.clone(),
+                worker: config.worker.clone(),
+                wake: wake.clone(),
+            };
+            errands.spawn(handler.run(shutdown.clone()));
+            let (senders, public_url) = (webhook.senders.clone(), webhook.public_url.clone());
+            let platforms = Events::new(store, senders, public_url, metrics.clone(), wake);
+            app = app.merge(events::routes(Arc::new(platforms)));
+        }
+        let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
         errands.spawn(serving.into_future());
-        tracing::info!(%address, "serving webhooks");
+        tracing::info!(%address, stripe = !webhook.secrets.is_empty(), platforms = webhook.senders.len(), "serving webhooks");
     }
     if let Some(connect) = &config.connect {
         if config.grace < FINISHING_TIME {

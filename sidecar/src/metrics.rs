@@ -36,6 +36,8 @@ pub struct Metrics {
     pages: Family<Labels<1>, Counter>,
     refreshes: Family<Labels<2>, Counter>,
     pulls: Family<Labels<3>, Counter>,
+    deliveries: Family<Labels<2>, Counter>,
+    events: Family<Labels<2>, Counter>,
 }
 
 impl Metrics {
@@ -95,6 +97,18 @@ impl Metrics {
             "Pulls of accounts' insights, by provider, kind and what became of them",
             pulls.clone(),
         );
+        let deliveries = Family::default();
+        registry.register(
+            "platform_deliveries",
+            "Deliveries of platforms' webhooks, by platform and what became of them",
+            deliveries.clone(),
+        );
+        let events = Family::default();
+        registry.register(
+            "platform_events",
+            "Events in deliveries that were accepted, by platform and what became of them",
+            events.clone(),
+        );
         Metrics {
             registry,
             jobs,
@@ -112,6 +126,8 @@ impl Metrics {
             pages,
             refreshes,
             pulls,
+            deliveries,
+            events,
         }
     }
 
@@ -162,6 +178,14 @@ impl Metrics {
 
     pub fn count_webhook(&self, outcome: &str) {
         self.webhooks.get_or_create(&[("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub fn count_delivery(&self, platform: &str, outcome: &str) {
+        self.deliveries.get_or_create(&[("platform", platform.to_owned()), ("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub fn count_events(&self, platform: &str, outcome: &str, events: u64) {
+        self.events.get_or_create(&[("platform", platform.to_owned()), ("outcome", outcome.to_owned())]).inc_by(events);
     }
 
     pub fn count_page(&self, status: &str) {

@@ -1,5 +1,5 @@
-//! A local stand-in for the remotes that `analytics_sidecar` calls: Decodo's scraping API and six OAuth providers.
-//! It serves recorded or sample answers, fails on demand and keeps a log of what it was asked.
+//! A local stand-in for the remotes that `analytics_sidecar` calls: Decodo's scraping API and six OAuth providers,
+//! whose webhooks it also sends. It serves recorded or sample answers, fails on demand and keeps a log of what it was asked.
 
 mod catalog;
 mod decodo;
@@ -8,6 +8,7 @@ mod oauth;
 mod reply;
 mod requests;
 mod server;
+mod webhooks;
 
 pub use catalog::{Catalog, CatalogError};
 pub use faults::{Fault, Rule};

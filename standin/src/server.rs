@@ -19,6 +19,7 @@ use crate::decodo::{self, Tasks};
 use crate::faults::{Faults, Rule};
 use crate::oauth::{self, Oauth};
 use crate::requests::Requests;
+use crate::webhooks;
 
 /// What callers must send as Basic authentication.
 pub struct Credentials {
@@ -123,6 +124,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/catalog", get(show_catalog))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(list_requests).delete(clear_requests))
+        .route("/webhooks/send", post(webhooks::send))
         .merge(oauth::routes(shared.clone()))
         .with_state(shared)
 }

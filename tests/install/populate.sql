@@ -50,6 +50,9 @@ insert into analytics_private.metric_refusals (workspace_id, social_account_id, 
 insert into analytics_private.app_metric_refusals (provider, platform, subject, api_name, code, until) values ('instagram', 'instagram', 'account', 'reposts', '100', now() + interval '1 day');
 select count(*) > 0 from analytics_private.sidecar_take_insights('populate', 'instagram', 1, 60);
 select analytics_private.sidecar_note_limit('instagram', 95, 60) is not null;
+insert into analytics.events (workspace_id, social_account_id, platform, type, payload) select a.workspace_id, a.id, 'instagram', 'comments', '{"id": 1}' from analytics.social_accounts a;
+insert into analytics_private.event_digests (workspace_id, social_account_id, digest) select a.workspace_id, a.id, sha256('event') from analytics.social_accounts a;
+select analytics_private.sidecar_request_deletion('facebook', '1', sha256('request'), now()) ->> 'code' is not null;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;
 select analytics_private.write_audit('test.done', 'test', null, '{}', null, null, '{"a": 1.50}') is not null;
 select analytics_private.seal_audit() > 0;

@@ -94,6 +94,8 @@ select is_empty($$
     'analytics_private.sidecar_store_rotated(text,uuid[],uuid[],text[],text[],text[],text[],text[],text[])',
     'analytics_private.sidecar_take_insights(text,text,integer,integer)', 'analytics_private.sidecar_note_limit(text,integer,double precision)',
     'analytics_private.sidecar_store_insights(uuid,json,text,text,double precision,bigint)', 'analytics_private.sidecar_release_insights(uuid)',
+    'analytics_private.sidecar_store_events(json)', 'analytics_private.sidecar_handle_event(uuid)', 'analytics_private.sidecar_request_deletion(text,text,bytea,timestamptz)',
+    'analytics_private.sidecar_deletion_status(text)',
     'analytics_private.user_id()', 'analytics_private.claimed_user_id()', 'analytics_private.workspace_ids(text)',
     'analytics_private.may_read_profile(uuid)', 'analytics_private.check_username(text)', 'analytics_private.request_id()', 'analytics_private.request_ip()',
     'analytics_private.request_user_agent()']::regprocedure[])

@@ -339,8 +339,8 @@ select is(pg_temp.told(analytics.record_followers(:'e', format('[%s, {"id": 502,
 from unnest(array['"the.person"', '{"id": "501"}', '{"id": "501", "username": "brand.new"}', '"Old.Name"']) with ordinality v (who, o);
 select is((select count(*) from analytics.platform_users where handle in ('the.person', 'old.name', 'brand.new') or platform_user_id = '501'), 0::bigint, 'under no name');
 select pg_temp.act_as_superuser();
-select is(analytics_private.erase_follower('x', null, 'case 2', '8'), '{"platform_users": 1, "account_posts": 0}', 'elsewhere by handle or id');
-select is(analytics_private.erase_follower('tiktok', '@Nobody', 'case 3'), '{"platform_users": 0, "account_posts": 0}', 'also ahead');
+select is(analytics_private.erase_follower('x', null, 'case 2', '8'), '{"platform_users": 1, "account_posts": 0, "events": 0}', 'elsewhere by handle or id');
+select is(analytics_private.erase_follower('tiktok', '@Nobody', 'case 3'), '{"platform_users": 0, "account_posts": 0, "events": 0}', 'also ahead');
 select is(pg_temp.state_of('select analytics_private.erase_follower(' || arguments || ')'), 'PT400', 'refused: ' || arguments) from unnest(array['''instagram'', ''a'', ''case''', '''x'', null, ''case''', '''x'', ''a'', '' ''', '''x'', ''a'', null', '''elsewhere'', ''a'', ''case''']) arguments;
 select pg_temp.act_as(:'owner');
 select is(pg_temp.persons(), '1/7/dana/(ann bob dan), 2, 3/9/eva/(cid), 4/eve, 5/->3, 6/10/cid, 7/11/(dan), 8/12/new, 9/ann, 10/fred', 'his row has nothing but a number');

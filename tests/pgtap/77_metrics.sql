@@ -267,7 +267,7 @@ select pg_temp.act_as(:'editor');
 select analytics.record_posts(pg_temp.account(1), '[{"id": "p1", "posted_at": "2026-03-03T18:00:00Z", "caption": "By the #Sea with @bob", "likes": 501, "comments": 50, "shares": 40, "saves": 10, "reach": 12000}]', '2026-03-12') \g /dev/null
 select results_eq($$select caption, mentions, likes_count from analytics.top_content where platform_post_id = 'p1'$$, $$values ('By the #Sea with @[removed]', '{}'::text[], 501::bigint)$$, 'later captures do not bring him back');
 select pg_temp.act_as_superuser();
-select is(analytics_private.erase_follower('tiktok', 'bob', 'case 2'), '{"platform_users": 0, "account_posts": 0}', 'on other platforms too');
+select is(analytics_private.erase_follower('tiktok', 'bob', 'case 2'), '{"platform_users": 0, "account_posts": 0, "events": 0}', 'on other platforms too');
 
 -- S4's shape -----------------------------------------------------------------------------------------------------------
 

@@ -163,6 +163,11 @@ impl Oauth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What our app and the providers both know.
+    pub fn client_secret(&self) -> String {
+        self.inner().settings.client_secret.clone()
+    }
+
     /// Puts the clock of codes and tokens forward.
     pub fn advance(&self, seconds: i64) {
         self.inner().ahead += seconds;
