@@ -8,6 +8,7 @@ import { createHmac, randomUUID } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { createClient } from "@supabase/supabase-js";
 import postgres from "postgres";
@@ -129,7 +130,7 @@ async function unlock(supabase, usernames) {
     }
     if (answers.every(({ state }) => state !== "pending")) return answers;
     if (Date.now() > deadline) throw new Error(`still pending after ${PATIENCE_MS / 1000} s: ${states}`);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await sleep(250);
   }
 }
 
@@ -169,7 +170,7 @@ async function overviewWithPosts(supabase, username) {
     const overview = await call(supabase, "profile_overview", { username });
     const { profile, posts } = overview;
     if (posts.captured_at || profile.is_private || !profile.posts_count || Date.now() > deadline) return overview;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await sleep(250);
   }
 }
 
@@ -238,15 +239,40 @@ async function numbers(supabase, account) {
   for (const { weekday, hour, score, posts: n } of times) fact("best time so far", `${weekdays[weekday - 1]} ${hour}:00 UTC, ${percent(score)} of reach, ${n} post`);
   const { formula, denominator } = await call(supabase, "explain", { number: "growth.net_rate", account_id: account.id });
   fact("net rate is", `${formula}; by ${denominator}`);
-  // As a browser asks for it.
+  await dashboard(supabase, account.id, "demo-dashboard.html");
+}
+
+// As a browser asks for it.
+async function dashboard(supabase, account, name) {
   const { data } = await supabase.auth.getSession();
-  const page = await fetch(`${API_URL}/rest/v1/rpc/dashboard?account_id=${account.id}`, {
+  const page = await fetch(`${API_URL}/rest/v1/rpc/dashboard?account_id=${account}`, {
     headers: { accept: "text/html", apikey: ANON_KEY, authorization: `Bearer ${data.session.access_token}`, "accept-profile": "analytics" },
   });
   if (!page.ok) throw new Error(`dashboard: ${page.status} ${await page.text()}`);
-  const file = join(ROOT, ".dev", "demo-dashboard.html");
-  await writeFile(file, await page.text());
-  fact("dashboard", ".dev/demo-dashboard.html, for any browser");
+  await writeFile(join(ROOT, ".dev", name), await page.text());
+  fact("dashboard", `.dev/${name}, for any browser`);
+}
+
+// What the platform says of a connected account comes by itself.
+async function filling(supabase, account) {
+  const count = async (table) => {
+    const { count: rows, error } = await supabase.from(table).select("*", { count: "exact", head: true }).eq("social_account_id", account);
+    if (error) throw new Error(`${table}: ${error.message}`);
+    return rows;
+  };
+  const began = Date.now();
+  let numbers, posts, audiences;
+  for (let last = ""; Date.now() - began < 120_000; await sleep(250)) {
+    [numbers, posts, audiences] = [await count("metrics_snapshots"), await count("top_content"), await count("audience_insights")];
+    const now = `${numbers} numbers, ${posts} posts, ${audiences} audiences`;
+    if (now !== last) fact(`after ${((Date.now() - began) / 1000).toFixed(1)} s`, now);
+    last = now;
+    if (numbers && posts && audiences) break;
+  }
+  if (!(numbers && posts && audiences)) throw new Error("the connected account did not fill");
+  const series = await call(supabase, "metric_series", { account_id: account, metric: "reach" });
+  fact("reach a day", await call(supabase, "sparkline", { numbers: series.map(({ value }) => value) }));
+  await dashboard(supabase, account, "demo-connected.html");
 }
 
 // A browser's way: the start page, the provider's page (the stand-in consents at once), the callback, and back to the app.
@@ -261,11 +287,11 @@ async function consent(address) {
 async function connection(supabase) {
   // Nobody can consent for the reader at a real provider.
   if (!STANDIN_URL || !OAUTH_URL) return;
-  heading("The first connects a TikTok account");
+  heading("The first connects an Instagram account");
   const redirect_to = "https://app.example.com/connected";
   const sql = postgres(DB_URL, { max: 1, onnotice: () => {} });
   await sql`select analytics_private.allow_redirect(${redirect_to})`;
-  const { connection_id, authorization_url } = await call(supabase, "connect_account", { platform: "tiktok", redirect_to });
+  const { connection_id, authorization_url } = await call(supabase, "connect_account", { platform: "instagram", redirect_to });
   fact("sent to", `${new URL(authorization_url).origin}/oauth/start/…`);
   fact("came back with", await consent(authorization_url));
   const { found, scopes } = await call(supabase, "connection_status", { connection_id });
@@ -275,6 +301,7 @@ async function connection(supabase) {
   const [{ access_token }] = await sql`select access_token from analytics_private.oauth_tokens where social_account_id = ${accounts[0].id}`;
   fact("its token, as stored", fit(access_token, 40));
   await sql.end();
+  await filling(supabase, accounts[0].id);
 }
 
 async function main() {

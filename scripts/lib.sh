@@ -69,7 +69,7 @@ stop_process() { # pid-file
   if is_running "$1"; then
     read -r pid _ <"$1"
     kill -TERM "$pid" 2>/dev/null || true
-    for _ in $(seq 100); do
+    for _ in $(seq 500); do
       is_running "$1" || break
       sleep 0.1
     done
