@@ -20,6 +20,7 @@ DB_PORT=${DB_PORT:-54322}
 API_PORT=${API_PORT:-54321}
 WEBHOOK_URL=
 OAUTH_URL=
+SIDECAR_URL=
 
 decodo_is_set() { [ -n "${DECODO_USERNAME:-}${SMARTPROXY_USERNAME:-}" ]; }
 
@@ -149,7 +150,7 @@ same_address() { # url
 }
 
 start_sidecar() {
-  SIDECAR_URL=http://127.0.0.1:$(free_port)
+  SIDECAR_URL=http://$(same_address "$SIDECAR_URL")
   local webhook_address oauth_address provider
   webhook_address=$(same_address "$WEBHOOK_URL")
   WEBHOOK_URL=http://$webhook_address/webhooks/stripe

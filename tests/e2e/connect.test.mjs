@@ -340,9 +340,7 @@ test("no token is found in a dump, the WAL, the logs or the statistics", { skip:
   const [{ text: statements }] = await sql`select string_agg(query, ' ') as text from pg_stat_statements`;
   assert.match(statements, /sidecar_store_refreshed[^]*update analytics_private\.oauth_tokens|update analytics_private\.oauth_tokens[^]*sidecar_store_refreshed/, "those inside functions too");
   clean("pg_stat_statements", statements);
-  // Where the sidecar is since it was started anew.
-  const [, metrics] = (await readFile(join(STATE, "env"), "utf8")).match(/^SIDECAR_URL="(.*)"$/m);
-  clean("the metrics", await (await fetch(`${metrics}/metrics`)).text());
+  clean("the metrics", await (await fetch(`${process.env.SIDECAR_URL}/metrics`)).text());
   const everything = await sql`select string_agg(l::text, ' ') as text from analytics.audit_logs l`;
   clean("the audit trail", everything[0].text);
 });
