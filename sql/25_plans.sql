@@ -93,7 +93,7 @@ end
 $$;
 comment on function analytics_private.plan_of(uuid) is 'the plan whose limits hold for a workspace';
 
--- plan_of in one query: it is asked whenever a unit is taken.
+-- plan_of in one query.
 create or replace function analytics_private.plan_limit(workspace_id uuid, resource text) returns bigint
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -227,13 +227,8 @@ begin
   if charged is not null then
     return charged;
   end if;
-  select case charge_units.resource when 'posts' then p.posts_per_month when 'profile_unlocks' then p.profile_unlocks else p.ai_generations end,
-         coalesce(charge_units.period_start, greatest(analytics_private.period_start(s.anchor_at, clock_timestamp()), q.period_start))
-  into allowed, current_start
-  from (values (charge_units.workspace_id)) as w (id)
-  left join analytics.subscriptions s on s.workspace_id = w.id and s.is_in_force
-  join analytics.plans p on p.name = coalesce(s.plan_name, 'free')
-  left join analytics.quota_counters q on q.workspace_id = w.id and q.resource = charge_units.resource and charge_units.period_start is null;
+  allowed := analytics_private.plan_limit(charge_units.workspace_id, charge_units.resource);
+  current_start := coalesce(charge_units.period_start, analytics_private.counted_period(charge_units.workspace_id, charge_units.resource));
   insert into analytics.quota_counters as q (workspace_id, resource, period_start, used)
   select charge_units.workspace_id, charge_units.resource, current_start, charge_units.units
   where charge_units.units <= allowed is not false

@@ -160,6 +160,15 @@ begin
 end
 $$;
 
+-- Several windows of one user are opened by one call at a time, or two that are paid by two workspaces could wait for each
+-- other's windows. A call for one name does not wait here.
+create or replace function analytics_private.open_in_turn(caller uuid) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform from analytics.users u where u.id = caller for no key update;
+end
+$$;
+
 -- open_window for many names at once, where that is simple: all of them known and fetched, and the quota pays for all that open.
 -- Null where it is not; nothing is taken then. Answers in the order of the names, which are all different.
 create or replace function analytics_private.open_windows(caller uuid, payer uuid, names text[]) returns jsonb[]
@@ -182,6 +191,7 @@ begin
   if cardinality(profiles) < cardinality(names) then
     return null;
   end if;
+  perform analytics_private.open_in_turn(caller);
   closed := array(
     select p.id from unnest(profiles) p (id)
       left join lateral (select a.expires_at from analytics.user_profile_access a where a.user_id = caller and a.profile_id = p.id limit 1) a on true
@@ -312,6 +322,7 @@ begin
       foreach name in array sorted loop
         perform analytics_private.unlock_target(caller, name);
       end loop;
+      perform analytics_private.open_in_turn(caller);
       foreach name in array names loop
         opened := array_append(opened, analytics_private.open_window(caller, payer, name));
       end loop;

@@ -134,7 +134,7 @@ impl Act {
         let is_personal =
             old_values.is_some() || new_values.is_some() || self.ip_address.is_some() || self.user_agent.is_some();
         let personal_digest = is_personal.then(|| {
-            // 122 bits from the operating system.
+            // 122 bits from a generator that the operating system seeds.
             let salt = uuid::Uuid::new_v4().into_bytes();
             let ip_address = self.ip_address.map(inet);
             let personal = Personal {
