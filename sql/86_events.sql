@@ -139,7 +139,7 @@ declare
   told integer;
   outdated integer;
   unconnected integer;
-  removed bigint[] := '{}';
+  removed bigint[] := array[]::bigint[];
   numbers integer[];
   places uuid[];
   accounts uuid[];

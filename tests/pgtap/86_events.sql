@@ -194,6 +194,8 @@ select lease_token from analytics_private.claim_jobs('a test', array['instagram_
 select is(pg_temp.error_of(format('select analytics_private.sidecar_handle_event(%L)', :'lease_token')) ->> 'state', 'PT400', 'other jobs are refused');
 select is(pg_temp.error_of('select analytics_private.sidecar_handle_event(gen_random_uuid())') ->> 'state', 'PT409', 'and leases that nobody has');
 
+select ok((select p.proconfig @> '{lock_timeout=1s}' from pg_proc p where p.oid = 'analytics_private.sidecar_store_events(json)'::regprocedure), 'a delivery does not wait long for an account that somebody holds');
+
 -- Upkeep -----------------------------------------------------------------------------------------------------------------
 
 update analytics_private.event_digests set received_at = now() - interval '8 days' where social_account_id = pg_temp.acc(2);
