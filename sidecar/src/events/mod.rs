@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 use url::form_urlencoded::parse;
@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::oauth::{Platform, Provider};
 use crate::queue::QueueError;
 use delivery::{Request as SignedRequest, Unreadable, removal};
-use signature::{Refusal, is_echoable, is_token, linkedin_challenge, verify, x_challenge};
+use signature::{Refusal, claim, is_echoable, is_token, linkedin_challenge, x_challenge};
 use store::{Store, Stored};
 
 /// Bytes. Meta's batches of a thousand changes stay below it.
@@ -45,8 +45,13 @@ const MAX_FORM: usize = 16 * 1024;
 /// For the body to arrive, and for the database to take it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Deliveries worked on at once; more are told to come again.
+/// Deliveries worked on at once, once they are known to be a platform's; more are told to come again.
 const AT_ONCE: usize = 64;
+/// Bodies that are arriving, whoever sends them.
+const READ_AT_ONCE: usize = 256;
+/// What people ask for through Meta, and people who ask how far it is: apart, so that neither keeps the other out.
+const CALLBACKS_AT_ONCE: usize = 8;
+const ASKING_AT_ONCE: usize = 4;
 
 /// How one platform shows who it is, and how we do.
 #[derive(Clone, Debug)]
@@ -66,6 +71,9 @@ pub struct Events {
     /// Told when there are jobs.
     pub wake: Arc<Notify>,
     places: Semaphore,
+    reading: Semaphore,
+    callbacks: Semaphore,
+    asking: Semaphore,
 }
 
 impl Events {
@@ -76,7 +84,17 @@ impl Events {
         metrics: Arc<Metrics>,
         wake: Arc<Notify>,
     ) -> Self {
-        Events { store, senders, public_url, metrics, wake, places: Semaphore::new(AT_ONCE) }
+        Events {
+            store,
+            senders,
+            public_url,
+            metrics,
+            wake,
+            places: Semaphore::new(AT_ONCE),
+            reading: Semaphore::new(READ_AT_ONCE),
+            callbacks: Semaphore::new(CALLBACKS_AT_ONCE),
+            asking: Semaphore::new(ASKING_AT_ONCE),
+        }
     }
 }
 
@@ -208,17 +226,22 @@ fn challenge(platform: Platform, sender: &Sender, query: &str) -> Ending {
 
 impl Events {
     async fn deliver(&self, platform: Platform, sender: &Sender, headers: &HeaderMap, body: Body) -> Ending {
-        let Ok(_place) = self.places.try_acquire() else {
-            return ending(StatusCode::SERVICE_UNAVAILABLE, "busy");
+        let claimed = match claim(platform, headers) {
+            Ok(claimed) => claimed,
+            Err(refusal) => return of_refusal(refusal),
         };
         let expected = if platform == Platform::Youtube { "application/atom+xml" } else { "application/json" };
-        let body = match read(headers, body, expected, MAX_BODY).await {
+        let body = match self.read(headers, body, expected, MAX_BODY).await {
             Ok(body) => body,
             Err(ended) => return ended,
         };
-        if let Err(refusal) = verify(platform, headers, &body, &sender.secrets, SystemTime::now()) {
+        if let Err(refusal) = claimed.check(&body, &sender.secrets, SystemTime::now()) {
             return of_refusal(refusal);
         }
+        let _place = match place(&self.places) {
+            Ok(place) => place,
+            Err(ended) => return ended,
+        };
         match delivery::events(platform, &body) {
             Ok(events) => self.keep(platform, &events).await,
             Err(unreadable) => of_unreadable(unreadable),
@@ -233,32 +256,44 @@ impl Events {
             Ok(stored) => stored,
             Err(error) => return of_trouble(&error),
         };
-        let Stored { stored: fresh, duplicate, unconnected, outdated } = stored;
-        for (outcome, events) in
-            [("stored", fresh), ("duplicate", duplicate), ("unconnected", unconnected), ("outdated", outdated)]
-        {
+        let Stored { stored: fresh, duplicate, unconnected, outdated, removed } = stored;
+        for (outcome, events) in [
+            ("stored", fresh),
+            ("duplicate", duplicate),
+            ("unconnected", unconnected),
+            ("outdated", outdated),
+            ("removed", removed),
+        ] {
             self.metrics.count_events(platform.name(), outcome, events);
         }
-        tracing::info!(platform = platform.name(), fresh, duplicate, unconnected, outdated, "delivery of events");
+        tracing::info!(
+            platform = platform.name(),
+            fresh,
+            duplicate,
+            unconnected,
+            outdated,
+            removed,
+            "delivery of events"
+        );
         if fresh > 0 {
             self.wake.notify_one();
         }
         ending(StatusCode::OK, if fresh > 0 { "stored" } else { "nothing_new" })
     }
 
-    /// The person that Meta speaks for, and the digest of what it said.
+    /// The person that Meta speaks for, the digest of what it said, and a place to do it.
     async fn signed(
         &self,
         sender: &Sender,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<(SignedRequest, Vec<u8>), Ending> {
-        let body = read(headers, body, "application/x-www-form-urlencoded", MAX_FORM).await?;
+    ) -> Result<(SignedRequest, Vec<u8>, SemaphorePermit<'_>), Ending> {
+        let body = self.read(headers, body, "application/x-www-form-urlencoded", MAX_FORM).await?;
         let form = str::from_utf8(&body).unwrap_or_default();
         let text = single(form, "signed_request").ok_or_else(|| of_refusal(Refusal::Missing))?;
         let payload = signature::signed_request(&text, &sender.secrets).map_err(of_refusal)?;
         let request = delivery::signed_request(&payload).map_err(of_unreadable)?;
-        Ok((request, digest(&SHA256, &payload).as_ref().to_vec()))
+        Ok((request, digest(&SHA256, &payload).as_ref().to_vec(), place(&self.callbacks)?))
     }
 
     /// Only Meta has these callbacks.
@@ -277,7 +312,7 @@ async fn deauthorize(
         return StatusCode::NOT_FOUND.into_response();
     };
     let ended = match events.signed(sender, &headers, body).await {
-        Ok((request, _)) => events.keep(platform, &[removal(platform, request)]).await,
+        Ok((request, _, _place)) => events.keep(platform, &[removal(platform, request)]).await,
         Err(ended) => ended,
     };
     events.end(platform, ended)
@@ -293,7 +328,7 @@ async fn delete(
         return StatusCode::NOT_FOUND.into_response();
     };
     let ended = match events.signed(sender, &headers, body).await {
-        Ok((request, digest)) => {
+        Ok((request, digest, _place)) => {
             let provider = Provider::from_platform(platform).name();
             let asked = events.store.request_deletion(provider, &request.user, &digest, request.issued_at);
             match in_time(asked).await {
@@ -318,6 +353,10 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
     if events.meta(&platform).is_none() || !is_code {
         return StatusCode::NOT_FOUND.into_response();
     }
+    let _place = match place(&events.asking) {
+        Ok(place) => place,
+        Err((response, _)) => return response,
+    };
     let text = match in_time(events.store.deletion(&code)).await {
         Ok(Some(deletion)) => {
             let day = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
@@ -326,6 +365,9 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
                 Some(done) => {
                     format!("Asked for on {asked}. Done on {}: what came by this consent is deleted.\n", day(done))
                 }
+                None if deletion.status == "failed" => {
+                    format!("Asked for on {asked}. It could not be done yet. Ask for it again, or ask us.\n")
+                }
                 None => format!("Asked for on {asked}. Received, and about to be done.\n"),
             }
         }
@@ -333,6 +375,24 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
         Err(_) => return ending(StatusCode::SERVICE_UNAVAILABLE, "unavailable").0,
     };
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Ending> {
+    places.try_acquire().map_err(|_| ending(StatusCode::SERVICE_UNAVAILABLE, "busy"))
+}
+
+impl Events {
+    /// The body, if it may come now.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        expected: &str,
+        most: usize,
+    ) -> Result<axum::body::Bytes, Ending> {
+        let _arriving = place(&self.reading)?;
+        read(headers, body, expected, most).await
+    }
 }
 
 /// The whole body, if it is of the expected kind, not too large and not too slow.
