@@ -231,11 +231,12 @@ comment on function analytics_private.sidecar_store_events(json) is
 create or replace function analytics_private.names_removed(platform text, content text) returns boolean
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
+  -- Words by the thousand: hashed here, as person_hash() would each of them.
   return exists (
     select from (
       select rtrim(m[1], '.') as word from regexp_matches(names_removed.content, '[@/"]([A-Za-z0-9_.]+)', 'g') m
-      union select m[1] from regexp_matches(names_removed.content, '"([^"\\]{1,255})"', 'g') m) w
-    where analytics_private.is_removed(names_removed.platform, w.word, w.word));
+      union select m[1] from regexp_matches(names_removed.content, '"([^"\\]+)"', 'g') m) w cross join unnest(array['username', 'id']) k
+      join analytics_private.erased_people e on e.subject_hash = sha256(convert_to('analytics ' || case names_removed.platform when 'instagram' then k else names_removed.platform || ' ' || k end || ':' || lower(w.word), 'UTF8')));
 end
 $$;
 comment on function analytics_private.names_removed(text, text) is 'whether a document names somebody who was removed on request';
@@ -392,7 +393,7 @@ begin
 
   -- What waits for a member's choice, before the accounts: one that is chosen meanwhile is found among them.
   select f.workspace_id into place from analytics_private.connection_finds f join analytics.connections c on c.workspace_id = f.workspace_id and c.id = f.connection_id
-  where c.provider = request.provider and f.consent_key = request.consent_key and date_trunc('second', f.issued_at) <= request.issued_at order by 1 limit 1;
+  where c.provider = request.provider and c.status = 'choosing' and f.consent_key = request.consent_key and date_trunc('second', f.issued_at) <= request.issued_at order by 1 limit 1;
   if found then
     perform analytics_private.lock_workspace(place);
     for waiting in

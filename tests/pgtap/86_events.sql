@@ -216,6 +216,9 @@ select is(pg_temp.store(
     pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"text": "ann.example2"}}')),
   '{"stored": 1, "duplicate": 0, "outdated": 0, "unconnected": 0, "removed": 3}', 'and do not bring him back');
 
+select analytics_private.erase_follower('linkedin', null, 'case 2', 'AbC-9_x') \g /dev/null
+select is(pg_temp.store(pg_temp.event('linkedin', '96072893', 'COMMENT', '{"actor": "AbC-9_x"}'), pg_temp.event('linkedin', '96072893', 'COMMENT', '{"actor": "AbC-9_y"}')) -> 'removed', '1', 'by an id neither, whatever its characters');
+
 -- Upkeep does not stop at one batch.
 insert into analytics_private.jobs (kind, key, payload, state, max_attempts, finished_at) select 'end_access', n::text, '{}', 'done', 1, now() - interval '1 year' from generate_series(1, 10001) n;
 insert into analytics_private.event_digests (workspace_id, social_account_id, digest, received_at) select :'shop', pg_temp.acc(2), sha256(n::text::bytea), now() - interval '1 year' from generate_series(1, 50001) n;
