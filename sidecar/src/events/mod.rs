@@ -238,10 +238,7 @@ impl Events {
         if let Err(refusal) = claimed.check(&body, &sender.secrets, SystemTime::now()) {
             return of_refusal(refusal);
         }
-        let _place = match place(&self.places) {
-            Ok(place) => place,
-            Err(ended) => return ended,
-        };
+        let Ok(_place) = self.places.try_acquire() else { return busy() };
         match delivery::events(platform, &body) {
             Ok(events) => self.keep(platform, &events).await,
             Err(unreadable) => of_unreadable(unreadable),
@@ -293,7 +290,8 @@ impl Events {
         let text = single(form, "signed_request").ok_or_else(|| of_refusal(Refusal::Missing))?;
         let payload = signature::signed_request(&text, &sender.secrets).map_err(of_refusal)?;
         let request = delivery::signed_request(&payload).map_err(of_unreadable)?;
-        Ok((request, digest(&SHA256, &payload).as_ref().to_vec(), place(&self.callbacks)?))
+        let place = self.callbacks.try_acquire().map_err(|_| busy())?;
+        Ok((request, digest(&SHA256, &payload).as_ref().to_vec(), place))
     }
 
     /// Only Meta has these callbacks.
@@ -353,10 +351,7 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
     if events.meta(&platform).is_none() || !is_code {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let _place = match place(&events.asking) {
-        Ok(place) => place,
-        Err((response, _)) => return response,
-    };
+    let Ok(_place) = events.asking.try_acquire() else { return busy().0 };
     let text = match in_time(events.store.deletion(&code)).await {
         Ok(Some(deletion)) => {
             let day = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
@@ -377,8 +372,8 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Ending> {
-    places.try_acquire().map_err(|_| ending(StatusCode::SERVICE_UNAVAILABLE, "busy"))
+fn busy() -> Ending {
+    ending(StatusCode::SERVICE_UNAVAILABLE, "busy")
 }
 
 impl Events {
@@ -390,7 +385,7 @@ impl Events {
         expected: &str,
         most: usize,
     ) -> Result<axum::body::Bytes, Ending> {
-        let _arriving = place(&self.reading)?;
+        let Ok(_arriving) = self.reading.try_acquire() else { return Err(busy()) };
         read(headers, body, expected, most).await
     }
 }
@@ -429,7 +424,10 @@ fn single(query: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
     use super::*;
+    use crate::queue::PgQueue;
 
     fn asked(platform: Platform, query: &str) -> u16 {
         let sender = Sender { secrets: vec!["secret".into()], verify_token: Some("a-verify-token-of-ours".into()) };
@@ -446,6 +444,64 @@ mod tests {
         assert_eq!(asked(Platform::X, "crc_token=abc"), 200);
         assert_eq!(asked(Platform::Linkedin, uuid), 200);
         assert_eq!(asked(Platform::Tiktok, meta), 405);
+    }
+
+    /// With a database that nobody has called yet.
+    fn surface() -> Events {
+        let store = Store::new(PgQueue::new(PgConnectOptions::new_without_pgpass()));
+        let sender = Sender { secrets: vec!["app_secret_example".into()], verify_token: None };
+        let senders = HashMap::from([(Platform::Instagram, sender)]);
+        Events::new(store, senders, None, Arc::new(Metrics::default()), Arc::new(Notify::new()))
+    }
+
+    async fn delivered(events: &Events, signature: Option<&str>) -> (u16, &'static str) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(signature) = signature {
+            headers.insert("x-hub-signature-256", HeaderValue::from_str(signature).expect("a header"));
+        }
+        let sender = &events.senders[&Platform::Instagram];
+        let body = Body::from(r#"{"object":"instagram","entry":[]}"#);
+        let (response, outcome) = events.deliver(Platform::Instagram, sender, &headers, body).await;
+        (response.status().as_u16(), outcome)
+    }
+
+    #[tokio::test]
+    async fn a_place_is_for_those_whose_signature_fits() {
+        let events = surface();
+        let signed = "sha256=9ecc9e42f3b8e7aa3d3b5aa102e10f5ff5693283258240f126b00d7bf2874f8d";
+        let forged = format!("sha256={}", "0".repeat(64));
+        assert_eq!(delivered(&events, Some(signed)).await, (200, "empty"));
+        let working = events.places.try_acquire_many(u32::try_from(AT_ONCE).expect("small")).expect("all are free");
+        assert_eq!(delivered(&events, Some(signed)).await, (503, "busy"));
+        assert_eq!(delivered(&events, Some(&forged)).await, (401, "bad_signature"));
+        assert_eq!(delivered(&events, None).await, (401, "unsigned"));
+        drop(working);
+        let arriving = events.reading.try_acquire_many(u32::try_from(READ_AT_ONCE).expect("small"));
+        assert_eq!(delivered(&events, Some(signed)).await, (503, "busy"));
+        assert_eq!(delivered(&events, None).await, (401, "unsigned"), "without its body being read");
+        drop(arriving);
+        assert_eq!(delivered(&events, Some(signed)).await, (200, "empty"));
+    }
+
+    #[tokio::test]
+    async fn people_who_ask_have_places_of_their_own() {
+        let events = Arc::new(surface());
+        let form = "signed_request=\
+            QJk80UlkogHv74EsnFiEDSW2Jcvg0yc2T-KedzVk6_M.eyJ1c2VyX2lkIjoiMSIsImFsZ29yaXRobSI6IkhNQUMtU0hBMjU2IiwiaXNzdWVkX2F0IjoxfQ";
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+        let called = async || {
+            let path = Path("instagram".to_owned());
+            deauthorize(Shared(events.clone()), path, headers.clone(), Body::from(form)).await.status().as_u16()
+        };
+        let started = std::time::Instant::now();
+        let _callbacks = events.callbacks.try_acquire_many(u32::try_from(CALLBACKS_AT_ONCE).expect("small"));
+        assert_eq!(called().await, 503);
+        let _asking = events.asking.try_acquire_many(u32::try_from(ASKING_AT_ONCE).expect("small"));
+        let asked = deletion(Shared(events.clone()), Path(("instagram".to_owned(), "0".repeat(32)))).await;
+        assert_eq!(asked.status().as_u16(), 503);
+        assert!(started.elapsed() < Duration::from_secs(1), "without asking the database");
     }
 
     #[test]
