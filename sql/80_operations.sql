@@ -124,6 +124,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set lock
 declare
   report jsonb;
   n bigint;
+  more bigint;
+  ends_at timestamptz;
   ended record;
 begin
   -- One upkeep at a time; a second caller has nothing to do.
@@ -162,10 +164,17 @@ begin
     where o.captured_at < now() - analytics_private.setting_interval('raw_payload_retention') order by o.captured_at limit 10000 for update skip locked);
   get diagnostics n = row_count;
   report := report || jsonb_build_object('raw_payloads', n);
-  delete from analytics_private.jobs j where j.id in (
-    select o.id from analytics_private.jobs o
-    where o.state in ('done', 'cancelled') and o.finished_at < now() - analytics_private.setting_interval('job_retention') limit 10000 for update skip locked);
-  get diagnostics n = row_count;
+  -- Strangers decide how many there are of these two: batch after batch, but not for long.
+  ends_at := clock_timestamp() + interval '5 seconds';
+  n := 0;
+  loop
+    delete from analytics_private.jobs j where j.id in (
+      select o.id from analytics_private.jobs o
+      where o.state in ('done', 'cancelled') and o.finished_at < now() - analytics_private.setting_interval('job_retention') limit 10000 for update skip locked);
+    get diagnostics more = row_count;
+    n := n + more;
+    exit when more < 10000 or clock_timestamp() > ends_at;
+  end loop;
   report := report || jsonb_build_object('jobs', n);
   delete from analytics.user_profile_access a where a.id in (
     select o.id from analytics.user_profile_access o
@@ -173,7 +182,15 @@ begin
   get diagnostics n = row_count;
   report := report || jsonb_build_object('windows', n);
   report := report || jsonb_build_object('invitations', analytics_private.purge_invites(10000), 'shared_pages', analytics_private.purge_shared_pages(10000)) || analytics_private.purge_followers(50000)
-    || analytics_private.purge_connections(10000) || jsonb_build_object('event_digests', analytics_private.purge_events(50000));
+    || analytics_private.purge_connections(10000);
+  ends_at := clock_timestamp() + interval '5 seconds';
+  n := 0;
+  loop
+    more := analytics_private.purge_events(50000);
+    n := n + more;
+    exit when more < 50000 or clock_timestamp() > ends_at;
+  end loop;
+  report := report || jsonb_build_object('event_digests', n);
   -- Names that were asked for, could not be fetched and interest nobody.
   delete from analytics.profiles p where p.id in (
     select o.id from analytics.profiles o

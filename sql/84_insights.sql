@@ -19,6 +19,7 @@ create table if not exists analytics_private.insight_cadences (
   kind varchar(16) not null,
   older_than interval not null default '0',
   every interval,
+  event_pause interval,
   constraint insight_cadences_pkey primary key (platform, kind, older_than),
   constraint insight_cadences_kind_known check (kind in ('account', 'audience', 'posts', 'post')),
   constraint insight_cadences_age check (older_than = '0' or kind = 'post'),
@@ -29,6 +30,8 @@ comment on table analytics_private.insight_cadences is 'how often a platform is 
 comment on column analytics_private.insight_cadences.kind is 'account: its numbers; audience: who follows it; posts: what is new; post: the numbers of one post';
 comment on column analytics_private.insight_cadences.older_than is 'of a post: the row with the greatest age that it has reached holds';
 comment on column analytics_private.insight_cadences.every is 'null: no longer';
+-- Anybody can comment, and each pull is taken from a quota that the whole app shares: where it is small or paid for, strangers must not use it up.
+comment on column analytics_private.insight_cadences.event_pause is 'an event makes this pull due, this long after the last one at the earliest; null: the setting event_pull_pause';
 
 -- Half of a post's reach comes within its first day. Stories are gone after a day.
 insert into analytics_private.insight_cadences (platform, kind, older_than, every)
@@ -45,8 +48,8 @@ from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts',
 on conflict (platform, kind, older_than) do nothing;
 -- LinkedIn's quotas are by day and small (an app in development has 100 calls a member and 500 in all), and it tells nothing of
 -- posts older than a year.
-insert into analytics_private.insight_cadences (platform, kind, older_than, every)
-select 'linkedin', c.kind, c.older_than::interval, c.every::interval
+insert into analytics_private.insight_cadences (platform, kind, older_than, every, event_pause)
+select 'linkedin', c.kind, c.older_than::interval, c.every::interval, case when c.kind <> 'post' then interval '2 hours' end
 from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts', '0', '4 hours'),
   ('post', '0', '4 hours'), ('post', '3 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days'), ('post', '365 days', null)) c (kind, older_than, every)
 on conflict (platform, kind, older_than) do nothing;
@@ -60,15 +63,15 @@ on conflict (platform, kind, older_than) do nothing;
 
 -- X is paid for by what is read: half a cent a post, a cent an account, the second time on a day of UTC for nothing. What only the author
 -- may see of a post ends with its thirtieth day.
-insert into analytics_private.insight_cadences (platform, kind, older_than, every)
-select 'x', c.kind, c.older_than::interval, c.every::interval
+insert into analytics_private.insight_cadences (platform, kind, older_than, every, event_pause)
+select 'x', c.kind, c.older_than::interval, c.every::interval, case when c.kind <> 'post' then interval '6 hours' end
 from (values ('account', '0', '1 day'), ('posts', '0', '12 hours'),
   ('post', '0', '12 hours'), ('post', '3 days', '1 day'), ('post', '7 days', '7 days'), ('post', '30 days', null)) c (kind, older_than, every)
 on conflict (platform, kind, older_than) do nothing;
 
 -- 10 000 units a day for our whole app, and a unit a call: the numbers take one, the posts three, so a channel 20 a day.
-insert into analytics_private.insight_cadences (platform, kind, older_than, every)
-select 'youtube', c.kind, c.older_than::interval, c.every::interval
+insert into analytics_private.insight_cadences (platform, kind, older_than, every, event_pause)
+select 'youtube', c.kind, c.older_than::interval, c.every::interval, case when c.kind <> 'post' then interval '1 hour' end
 from (values ('account', '0', '12 hours'), ('audience', '0', '1 day'), ('posts', '0', '4 hours'),
   ('post', '0', '4 hours'), ('post', '3 days', '12 hours'), ('post', '7 days', '1 day'), ('post', '30 days', '7 days'), ('post', '180 days', '30 days')) c (kind, older_than, every)
 on conflict (platform, kind, older_than) do nothing;

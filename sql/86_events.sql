@@ -7,8 +7,9 @@
 insert into analytics_private.settings (name, kind, value, minimum, maximum, description) values
   ('event_retention', 'interval', '90 days', '1 day', '3650 days', 'monthly partitions of events that ended longer ago than this are dropped'),
   -- TikTok delivers again for 72 hours, the longest of all.
-  ('event_memory', 'interval', '7 days', '4 days', '60 days', 'how long it is remembered that an event was delivered; one that says that it is older is dropped'),
-  ('event_pull_pause', 'interval', '5 minutes', '1 minute', '1 day', 'an event makes a pull of its account due, this long after the last one at the earliest')
+  ('event_memory', 'interval', '7 days', '4 days', '60 days', 'how long it is remembered that an event was delivered; one that says that it is older is dropped. Made longer, what was captured before the former memory can be delivered once more'),
+  ('event_pull_pause', 'interval', '5 minutes', '1 minute', '1 day', 'an event makes a pull of its account due, this long after the last one at the earliest; insight_cadences.event_pause goes before it'),
+  ('event_merge_time', 'interval', '20 seconds', '0 seconds', '10 minutes', 'how long a pull that an event asks for waits for more of its kind')
 on conflict (name) do nothing;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -101,6 +102,7 @@ create table if not exists analytics_private.deletion_requests (
   provider varchar(32) not null,
   consent_key varchar(255),
   request_digest bytea not null,
+  issued_at timestamptz not null,
   requested_at timestamptz not null default clock_timestamp(),
   finished_at timestamptz,
   accounts integer,
@@ -111,10 +113,13 @@ create table if not exists analytics_private.deletion_requests (
 alter table analytics_private.deletion_requests enable row level security;
 comment on table analytics_private.deletion_requests is 'people who asked their platform to have us delete what came by their consent; kept, as the platforms want to be shown what became of it';
 comment on column analytics_private.deletion_requests.code is 'what the person asks with how far it is';
+comment on column analytics_private.deletion_requests.issued_at is 'when the person asked, in whole seconds; what was consented to since is not meant';
 comment on column analytics_private.deletion_requests.consent_key is 'who, as the provider names him; wiped when it is done';
 comment on column analytics_private.deletion_requests.request_digest is 'of the signed request: the same one again is the same request';
 comment on column analytics_private.deletion_requests.accounts is 'how many there were';
 
+-- For people who ask how far theirs is.
+create index if not exists jobs_dead on analytics_private.jobs (kind, key) where state = 'dead';
 -- For deliveries, which name an account and no workspace.
 create index if not exists social_accounts_told on analytics.social_accounts (platform, platform_user_id) where status in ('active', 'expiring');
 
@@ -123,7 +128,8 @@ create index if not exists social_accounts_told on analytics.social_accounts (pl
 
 -- Definer, as all that the sidecar calls: it has no right on any table.
 create or replace function analytics_private.sidecar_store_events(events json) returns jsonb
-language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
+-- Not long: the platform delivers again, and others' deliveries wait for the connection.
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
 #variable_conflict use_column
 declare
   at constant timestamptz := clock_timestamp();
@@ -133,6 +139,7 @@ declare
   told integer;
   outdated integer;
   unconnected integer;
+  removed bigint[] := array[]::bigint[];
   numbers integer[];
   places uuid[];
   accounts uuid[];
@@ -143,6 +150,12 @@ declare
 begin
   select count(*), count(*) filter (where e.occurred_at not between oldest and newest) into told, outdated
   from json_to_recordset(sidecar_store_events.events) e (occurred_at timestamptz);
+  -- Reading this table is also the lock that erase_person() waits for, and holds against everybody once it has it.
+  if exists (select from analytics_private.erased_people) then
+    removed := array(
+      select e.n from rows from (json_to_recordset(sidecar_store_events.events) as (platform text, occurred_at timestamptz, payload json)) with ordinality e (platform, occurred_at, payload, n)
+      where (e.occurred_at between oldest and newest) is not false and analytics_private.names_removed(e.platform, e.payload::jsonb::text));
+  end if;
   -- Only accounts that were connected by a consent which still holds: whoever adds a foreign account by hand hears nothing of it.
   -- Held, so that none is deleted before its events are there; in one order, so that two at once cannot wait for each other.
   select array_agg(h.n), array_agg(h.workspace_id), array_agg(h.id) into numbers, places, accounts from (
@@ -150,7 +163,7 @@ begin
     from rows from (json_to_recordset(sidecar_store_events.events) as (platform text, account text, occurred_at timestamptz)) with ordinality e (platform, account, occurred_at, n)
       join analytics.social_accounts a on a.platform = e.platform and a.platform_user_id = e.account and a.status in ('active', 'expiring')
       join analytics_private.oauth_tokens t on t.workspace_id = a.workspace_id and t.social_account_id = a.id
-    where (e.occurred_at between oldest and newest) is not false
+    where (e.occurred_at between oldest and newest) is not false and e.n <> all (removed)
     order by a.workspace_id, a.id, e.n for key share of a) h;
   -- Of a person: all accounts that came by his consent.
   select array_agg(h.n) as numbers, array_agg(h.workspace_id) as places, array_agg(h.id) as accounts into more from (
@@ -158,13 +171,13 @@ begin
     from rows from (json_to_recordset(sidecar_store_events.events) as (provider text, consent text, occurred_at timestamptz)) with ordinality e (provider, consent, occurred_at, n)
       join analytics_private.oauth_tokens t on t.provider = e.provider and t.consent_key = e.consent
       join analytics.social_accounts a on a.workspace_id = t.workspace_id and a.id = t.social_account_id and a.status in ('active', 'expiring')
-    where (e.occurred_at between oldest and newest) is not false
+    where (e.occurred_at between oldest and newest) is not false and e.n <> all (removed)
     order by a.workspace_id, a.id, e.n for key share of a) h;
   numbers := numbers || more.numbers;
   places := places || more.places;
   accounts := accounts || more.accounts;
   meant := coalesce(cardinality(numbers), 0);
-  unconnected := told - outdated - (select count(distinct n) from unnest(numbers) n);
+  unconnected := told - outdated - cardinality(removed) - (select count(distinct n) from unnest(numbers) n);
 
   for effect in
     with given as (
@@ -188,11 +201,14 @@ begin
       returning 1
     )
     select c.rows, j.* from (select count(*)::integer as rows from put) c left join (
-      select x.effect, k.workspace_id, k.account_id, t.provider::text, t.consent_key::text, case when x.effect = 'posts' then left(k.post, 255) end as post,
+      select x.effect, k.workspace_id, k.account_id, t.provider::text, t.consent_key::text, case when x.effect = 'posts' then p.platform_post_id::text end as post,
         max(k.occurred_at) as occurred_at,
         (array_agg(analytics_private.why_access_ended(k.of, k.payload) order by k.occurred_at desc) filter (where x.effect = 'end_access'))[1] as reason
       from kept k join analytics_private.event_effects x on x.platform = k.of and x.type = k.type
         join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.account_id
+        -- Somebody else's posts, and those that are measured no more, would each be a job for nothing.
+        left join analytics_private.post_schedules p on p.workspace_id = k.workspace_id and p.social_account_id = k.account_id and p.platform_post_id = k.post
+          and p.next_at is not null and p.gone_at is null
       group by 1, 2, 3, 4, 5, 6 order by 2, 3, 1, 6 nulls first) j on true
   loop
     stored := effect.rows;
@@ -202,14 +218,28 @@ begin
         'provider', effect.provider, 'consent_key', effect.consent_key, 'occurred_at', effect.occurred_at, 'reason', effect.reason), 10, bounded => false);
     elsif effect.effect is not null then
       perform analytics_private.enqueue_job('pull_sooner', concat_ws(' ', effect.account_id, effect.effect, effect.post), jsonb_build_object('workspace_id', effect.workspace_id,
-        'account_id', effect.account_id, 'pull', effect.effect, 'post', effect.post), bounded => false);
+        'account_id', effect.account_id, 'pull', effect.effect, 'post', effect.post), run_at => at + analytics_private.setting_interval('event_merge_time'), bounded => false);
     end if;
   end loop;
-  return jsonb_build_object('stored', stored, 'duplicate', meant - stored, 'unconnected', unconnected, 'outdated', outdated);
+  return jsonb_build_object('stored', stored, 'duplicate', meant - stored, 'unconnected', unconnected, 'outdated', outdated, 'removed', cardinality(removed));
 end
 $$;
 comment on function analytics_private.sidecar_store_events(json) is
-  'stores the events of a delivery whose signature was checked: [{platform, account (its platform_user_id), or provider and consent (a person), type, occurred_at, digest (hex), post, payload}], each once in every workspace that has connected the account, with the jobs that follow. {stored, duplicate (rows), unconnected, outdated (events)}; SQLSTATE 22… when a payload cannot be stored, and then none is';
+  'stores the events of a delivery whose signature was checked: [{platform, account (its platform_user_id), or provider and consent (a person), type, occurred_at, digest (hex), post, payload}], each once in every workspace that has connected the account, with the jobs that follow. {stored, duplicate (rows), unconnected, outdated, removed (events; of people who were removed on request)}; SQLSTATE 22… when a payload cannot be stored, and then none is';
+
+-- Whatever stands where a name or an id may: names_people() asked the other way round, since the list holds hashes.
+create or replace function analytics_private.names_removed(platform text, content text) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  -- Words by the thousand: hashed here, as person_hash() would each of them.
+  return exists (
+    select from (
+      select rtrim(m[1], '.') as word from regexp_matches(names_removed.content, '[@/"]([A-Za-z0-9_.]+)', 'g') m
+      union select m[1] from regexp_matches(names_removed.content, '"([^"\\]+)"', 'g') m) w cross join unnest(array['username', 'id']) k
+      join analytics_private.erased_people e on e.subject_hash = sha256(convert_to('analytics ' || case names_removed.platform when 'instagram' then k else names_removed.platform || ' ' || k end || ':' || lower(w.word), 'UTF8')));
+end
+$$;
+comment on function analytics_private.names_removed(text, text) is 'whether a document names somebody who was removed on request';
 
 -- The end of an access in words.
 create or replace function analytics_private.why_access_ended(platform text, payload json) returns text
@@ -237,11 +267,14 @@ create or replace function analytics_private.pull_sooner(workspace_id uuid, acco
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   at constant timestamptz := clock_timestamp();
-  pause constant interval := analytics_private.setting_interval('event_pull_pause');
+  on_platform text;
+  pause interval;
   schedule analytics_private.account_schedules;
   due timestamptz;
   post_due timestamptz;
 begin
+  -- The account first, as whoever deletes it: its schedules and posts go with it.
+  select a.platform into on_platform from analytics.social_accounts a where a.workspace_id = pull_sooner.workspace_id and a.id = pull_sooner.account_id for key share;
   select s.* into schedule from analytics_private.account_schedules s
   where s.workspace_id = pull_sooner.workspace_id and s.social_account_id = pull_sooner.account_id and s.kind = pull_sooner.pull for no key update;
   -- After a failure it is the back-off that says when.
@@ -250,11 +283,14 @@ begin
   elsif schedule.claimed_until > at then
     return false;
   end if;
+  pause := coalesce((select c.event_pause from analytics_private.insight_cadences c where c.platform = on_platform and c.kind = pull_sooner.pull and c.older_than = '0'),
+    analytics_private.setting_interval('event_pull_pause'));
   due := greatest(at, schedule.succeeded_at + pause);
   if pull_sooner.post is not null then
     update analytics_private.post_schedules p set next_at = least(p.next_at, greatest(at, c.captured_at + pause))
     from analytics.top_content c
-    where p.workspace_id = pull_sooner.workspace_id and p.social_account_id = pull_sooner.account_id and p.platform_post_id = pull_sooner.post and p.gone_at is null
+    where p.workspace_id = pull_sooner.workspace_id and p.social_account_id = pull_sooner.account_id and p.platform_post_id = pull_sooner.post
+      and p.gone_at is null and p.next_at is not null
       and c.workspace_id = p.workspace_id and c.social_account_id = p.social_account_id and c.platform_post_id = p.platform_post_id
     returning p.next_at into post_due;
     due := greatest(due, post_due);
@@ -265,7 +301,7 @@ begin
 end
 $$;
 comment on function analytics_private.pull_sooner(uuid, uuid, text, text) is
-  'makes a pull of an account due, and a post in it, event_pull_pause after the last one at the earliest';
+  'makes a pull of an account due, and a post in it, the platform''s event_pause after the last one at the earliest';
 
 -- Of the person who took his consent back, this account; the others have jobs of their own.
 create or replace function analytics_private.end_access_as_told(wish jsonb) returns void
@@ -286,72 +322,161 @@ begin
 end
 $$;
 
--- All that came by a person's consent: the accounts with their history.
-create or replace function analytics_private.delete_as_asked(request_code text) returns void
+-- What came by a person's consent that held when he asked for deletion, as far as it is known.
+create or replace function analytics_private.accounts_to_delete(request analytics_private.deletion_requests) returns table (workspace_id uuid, account_id uuid)
+language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+  return query
+    -- Times of the platforms are whole seconds.
+    select t.workspace_id, t.social_account_id from analytics_private.oauth_tokens t
+      where t.provider = request.provider and t.consent_key = request.consent_key and date_trunc('second', t.first_consent_at) <= request.issued_at
+    -- Disconnected, and the consent not given back yet; not if another consent, perhaps another person's, has connected it since.
+    union select a.workspace_id, a.id from analytics_private.oauth_revocations r join analytics.social_accounts a on a.workspace_id = r.workspace_id and a.id = r.social_account_id
+      where r.provider = request.provider and r.consent_key = request.consent_key
+        and not exists (select from analytics_private.oauth_tokens t where t.workspace_id = a.workspace_id and t.social_account_id = a.id)
+    -- Disconnected before: with Instagram Login the person is the account.
+    union select a.workspace_id, a.id from analytics.social_accounts a
+      where request.provider = 'instagram' and a.platform = 'instagram' and a.platform_user_id = request.consent_key and a.status = 'disconnected'
+    order by 1, 2;
+end
+$$;
+
+create or replace function analytics_private.erase_account_from_audit(account_id uuid, reason text) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  insert into analytics_private.audit_removals (removed_at, transaction, kind, reason)
+  values (transaction_timestamp(), pg_current_xact_id()::text, 'erasure', erase_account_from_audit.reason) on conflict do nothing;
+  delete from analytics.audit_personal p using analytics.audit_logs l
+  where l.entity_type = 'social_account' and l.entity_id = erase_account_from_audit.account_id
+    and p.workspace_id = l.workspace_id and p."timestamp" = l."timestamp" and p.record_id = l.id;
+  get diagnostics n = row_count;
+  perform analytics_private.write_audit('audit.erased', 'social_account', erase_account_from_audit.account_id, jsonb_build_object('reason', erase_account_from_audit.reason, 'records', n));
+  return n;
+end
+$$;
+comment on function analytics_private.erase_account_from_audit(uuid, text) is 'erases name and ids of an account from the audit; the records stay and verify. Returns of how many';
+
+-- One step of a deletion, in a transaction of its own: a step that is cut off costs no other. The next step, or null at the end. An account
+-- is disconnected first, so that deliveries do not wait for its history to go.
+create or replace function analytics_private.delete_as_asked(step jsonb) returns jsonb
 language plpgsql volatile set search_path = pg_catalog, pg_temp as $$
 declare
   request analytics_private.deletion_requests;
-  place record;
+  place uuid;
+  target record;
   account analytics.social_accounts;
-  n integer := 0;
+  waiting analytics.connections;
+  n constant integer := coalesce((step ->> 'accounts')::integer, 0);
 begin
-  select r.* into request from analytics_private.deletion_requests r where r.code = delete_as_asked.request_code and r.finished_at is null for update;
+  select r.* into request from analytics_private.deletion_requests r where r.code = step ->> 'code' and r.finished_at is null for update;
   if not found then
-    return;
+    return null;
   end if;
-  for place in
-    select c.workspace_id, array_agg(c.account_id) as accounts from (
-      select t.workspace_id, t.social_account_id as account_id from analytics_private.oauth_tokens t where t.provider = request.provider and t.consent_key = request.consent_key
-      -- Disconnected, and the consent not given back yet.
-      union select r.workspace_id, r.social_account_id from analytics_private.oauth_revocations r where r.provider = request.provider and r.consent_key = request.consent_key
-      -- Disconnected before: with Instagram Login the person is the account.
-      union select a.workspace_id, a.id from analytics.social_accounts a
-        where request.provider = 'instagram' and a.platform = 'instagram' and a.platform_user_id = request.consent_key and a.status = 'disconnected') c
-    group by 1 order by 1
-  loop
-    perform analytics_private.lock_workspace(place.workspace_id);
-    for account in
-      select a.* from analytics.social_accounts a where a.workspace_id = place.workspace_id and a.id = any (place.accounts) order by a.id for update
+
+  if step ? 'account_id' then
+    perform analytics_private.lock_workspace((step ->> 'workspace_id')::uuid);
+    select a.* into account from analytics.social_accounts a where a.workspace_id = (step ->> 'workspace_id')::uuid and a.id = (step ->> 'account_id')::uuid for update;
+    -- Not if it was connected anew meanwhile.
+    if account.status is distinct from 'disconnected' then
+      return step - '{workspace_id,account_id}'::text[];
+    end if;
+    delete from analytics.social_accounts a where a.workspace_id = account.workspace_id and a.id = account.id;
+    update analytics.connections c set found = '[]' where c.workspace_id = account.workspace_id and c.finished_at is not null
+      and c.found @> jsonb_build_array(jsonb_build_object('platform', account.platform, 'platform_user_id', account.platform_user_id));
+    perform analytics_private.erase_account_from_audit(account.id, 'deletion request ' || request.code);
+    perform analytics_private.write_audit('account.deleted_on_request', 'social_account', account.id, jsonb_build_object('platform', account.platform, 'request', request.code), account.workspace_id);
+    return step - '{workspace_id,account_id}'::text[] || jsonb_build_object('accounts', n + 1);
+  end if;
+
+  -- What waits for a member's choice, before the accounts: one that is chosen meanwhile is found among them.
+  select f.workspace_id into place from analytics_private.connection_finds f join analytics.connections c on c.workspace_id = f.workspace_id and c.id = f.connection_id
+  where c.provider = request.provider and c.status = 'choosing' and f.consent_key = request.consent_key and date_trunc('second', f.issued_at) <= request.issued_at order by 1 limit 1;
+  if found then
+    perform analytics_private.lock_workspace(place);
+    for waiting in
+      select c.* from analytics.connections c where c.workspace_id = place and c.provider = request.provider and c.status = 'choosing' and exists (
+        select from analytics_private.connection_finds f where f.workspace_id = c.workspace_id and f.connection_id = c.id and f.consent_key = request.consent_key
+          and date_trunc('second', f.issued_at) <= request.issued_at)
+      order by c.id for update
     loop
-      delete from analytics.social_accounts a where a.workspace_id = account.workspace_id and a.id = account.id;
+      delete from analytics_private.connection_finds f where f.workspace_id = waiting.workspace_id and f.connection_id = waiting.id;
+      update analytics.connections c set status = 'failed', finished_at = clock_timestamp(), found = '[]', error_code = 'FORBIDDEN',
+        error_message = 'the person who gave this consent has asked for deletion'
+      where c.workspace_id = waiting.workspace_id and c.id = waiting.id;
+      perform analytics_private.write_audit('connection.failed', 'connection', waiting.id,
+        jsonb_build_object('reason', 'deletion_requested', 'platform', waiting.platform, 'code', 'FORBIDDEN'), waiting.workspace_id);
+    end loop;
+    return step;
+  end if;
+
+  select t.* into target from analytics_private.accounts_to_delete(request) t limit 1;
+  if found then
+    perform analytics_private.lock_workspace(target.workspace_id);
+    select a.* into account from analytics.social_accounts a where a.workspace_id = target.workspace_id and a.id = target.account_id for update;
+    -- Looked at again, now that nobody else changes it.
+    if not exists (select from analytics_private.accounts_to_delete(request) t where t.workspace_id = account.workspace_id and t.account_id = account.id) then
+      return step;
+    end if;
+    if account.status <> 'disconnected' then
+      delete from analytics_private.oauth_tokens t where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
+      update analytics.social_accounts a set status = 'disconnected', disconnected_at = now(), is_primary = false, status_reason = null, status_remedy = null
+      where a.workspace_id = account.workspace_id and a.id = account.id;
       if account.is_primary then
         perform analytics_private.pass_primary_on(account);
       end if;
-      perform analytics_private.write_audit('account.deleted_on_request', 'social_account', account.id, jsonb_build_object('platform', account.platform, 'request', request.code), account.workspace_id);
-      n := n + 1;
-    end loop;
-  end loop;
+    end if;
+    return step || jsonb_build_object('workspace_id', account.workspace_id, 'account_id', account.id);
+  end if;
+
+  -- Whoever holds one of these deletes it himself.
+  delete from analytics_private.jobs j where j.id in (
+    select o.id from analytics_private.jobs o where o.kind = 'end_access' and o.payload ->> 'provider' = request.provider and o.payload ->> 'consent_key' = request.consent_key for update skip locked);
   update analytics_private.deletion_requests r set finished_at = clock_timestamp(), consent_key = null, accounts = n where r.code = request.code;
   perform analytics_private.write_audit('deletion.done', 'deletion_request', null, jsonb_build_object('request', request.code, 'provider', request.provider, 'accounts', n));
+  return null;
 end
 $$;
-comment on function analytics_private.delete_as_asked(text) is 'deletes the accounts that came by the consent of a person who asked for it, with all that hangs on them, in every workspace';
+comment on function analytics_private.delete_as_asked(jsonb) is
+  'deletes one of the accounts that came by the consent of a person who asked for it, with all that hangs on it; {code, and from step to step what it knows}, null when none is left';
 
 create or replace function analytics_private.sidecar_handle_event(lease_token uuid) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
 declare
   job constant analytics_private.jobs := analytics_private.held_job(sidecar_handle_event.lease_token);
-  again constant timestamptz := clock_timestamp() + interval '15 seconds';
+  again timestamptz;
+  next_step jsonb;
 begin
   case job.kind
     when 'pull_sooner' then
       if not analytics_private.pull_sooner((job.payload ->> 'workspace_id')::uuid, (job.payload ->> 'account_id')::uuid, job.payload ->> 'pull', job.payload ->> 'post') then
         -- No attempt: nothing has failed, and the pull's claim ends.
+        again := clock_timestamp() + interval '15 seconds';
         update analytics_private.jobs j set state = 'queued', attempt = j.attempt - 1, lease_token = null, lease_expires_at = null, worker = null, run_at = again where j.id = job.id;
         return jsonb_build_object('state', 'queued', 'job_id', job.id, 'run_at', again);
       end if;
     when 'end_access' then
       perform analytics_private.end_access_as_told(job.payload);
     when 'delete_on_request' then
-      perform analytics_private.delete_as_asked(job.payload ->> 'code');
+      next_step := analytics_private.delete_as_asked(job.payload);
+      -- The job's row is held since before: that its lease has ended meanwhile changes nothing.
+      again := clock_timestamp();
+      update analytics_private.jobs j set state = case when next_step is null then 'done' else 'queued' end, payload = coalesce(next_step, j.payload), attempt = case when next_step is null then j.attempt else 0 end,
+        lease_token = null, lease_expires_at = null, worker = null, run_at = again, finished_at = case when next_step is null then again end, error_code = null, error_message = null, error_streak = 0
+      where j.id = job.id;
+      return jsonb_build_object('state', case when next_step is null then 'done' else 'queued' end, 'job_id', job.id, 'run_at', again);
     else
       perform analytics_private.raise_error('VALIDATION_ERROR', 'this is no job that follows from an event');
   end case;
-  return analytics_private.complete_job(sidecar_handle_event.lease_token, null);
+  -- Not kept as done: strangers decide how many there are, and they name whose consent it was.
+  delete from analytics_private.jobs j where j.id = job.id;
+  return jsonb_build_object('state', 'done', 'job_id', job.id);
 end
 $$;
 comment on function analytics_private.sidecar_handle_event(uuid) is
-  'does what follows from an event (kinds pull_sooner, end_access, delete_on_request) and finishes the job, in one transaction: {state: done|queued, job_id}; errors: CONFLICT (lease ended), VALIDATION_ERROR';
+  'does what follows from an event (kinds pull_sooner, end_access, delete_on_request) and finishes the job, in one transaction; a deletion does one account and puts itself back until none is left: {state: done|queued, job_id}; errors: CONFLICT (lease ended), VALIDATION_ERROR';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- People who ask for deletion
@@ -366,8 +491,8 @@ begin
   if not found and sidecar_request_deletion.issued_at not between clock_timestamp() - analytics_private.setting_interval('event_memory') and clock_timestamp() + interval '1 hour' then
     return jsonb_build_object('code', null);
   elsif not found then
-    insert into analytics_private.deletion_requests (code, provider, consent_key, request_digest)
-    values (translate(gen_random_uuid()::text, '-', ''), sidecar_request_deletion.provider, sidecar_request_deletion.consent_key, sidecar_request_deletion.digest)
+    insert into analytics_private.deletion_requests (code, provider, consent_key, request_digest, issued_at)
+    values (translate(gen_random_uuid()::text, '-', ''), sidecar_request_deletion.provider, sidecar_request_deletion.consent_key, sidecar_request_deletion.digest, sidecar_request_deletion.issued_at)
     on conflict (request_digest) do nothing returning * into request;
     if request.code is not null then
       perform analytics_private.enqueue_job('delete_on_request', request.code, jsonb_build_object('code', request.code), 10, bounded => false);
@@ -376,6 +501,10 @@ begin
       -- Another delivery of the same has just come first.
       select r.* into request from analytics_private.deletion_requests r where r.request_digest = sidecar_request_deletion.digest;
     end if;
+  elsif request.finished_at is null then
+    -- Asked again: what was given up is begun anew.
+    delete from analytics_private.jobs j where j.kind = 'delete_on_request' and j.key = request.code and j.state = 'dead';
+    perform analytics_private.enqueue_job('delete_on_request', request.code, jsonb_build_object('code', request.code), 10, bounded => false);
   end if;
   return jsonb_build_object('code', request.code);
 end
@@ -386,11 +515,12 @@ comment on function analytics_private.sidecar_request_deletion(text, text, bytea
 create or replace function analytics_private.sidecar_deletion_status(code text) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  return (select jsonb_build_object('status', case when r.finished_at is null then 'received' else 'done' end, 'requested_at', r.requested_at, 'finished_at', r.finished_at)
+  return (select jsonb_build_object('status', case when r.finished_at is not null then 'done'
+      when exists (select from analytics_private.jobs j where j.kind = 'delete_on_request' and j.key = r.code and j.state = 'dead') then 'failed' else 'received' end, 'requested_at', r.requested_at, 'finished_at', r.finished_at)
     from analytics_private.deletion_requests r where r.code = sidecar_deletion_status.code);
 end
 $$;
-comment on function analytics_private.sidecar_deletion_status(text) is 'how far a deletion is, for whoever has its code: {status: received|done, requested_at, finished_at}, or null';
+comment on function analytics_private.sidecar_deletion_status(text) is 'how far a deletion is, for whoever has its code: {status: received|done|failed (given up; the same request begins anew), requested_at, finished_at}, or null';
 
 -- Of people who were removed on request (sql/80_operations.sql, sql/74_followers.sql).
 create or replace function analytics_private.erase_from_events(platform text, names text[]) returns bigint

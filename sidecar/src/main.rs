@@ -12,7 +12,7 @@ use analytics_sidecar::connect::refresh::{CALL_LIMIT, FINISHING_TIME, Keeper};
 use analytics_sidecar::connect::store::Store;
 use analytics_sidecar::connect::{Remote, address, rotate};
 use analytics_sidecar::decodo::Decodo;
-use analytics_sidecar::events::handle::Handler;
+use analytics_sidecar::events::handle::{DELETIONS, Handler, QUICK};
 use analytics_sidecar::events::{self, Events};
 use analytics_sidecar::http::{Surface, routes};
 use analytics_sidecar::import;
@@ -117,15 +117,15 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             app = app.merge(webhook::routes(Arc::new(stripe)));
         }
         if !webhook.senders.is_empty() {
-            let store = events::store::Store::new(PgQueue::new(config.connect_options()?));
+            // Connections of their own each: what takes long, or waits for somebody, holds up no delivery.
+            let store = || config.connect_options().map(|options| events::store::Store::new(PgQueue::new(options)));
             let wake = Arc::new(Notify::new());
-            let handler = Handler {
-                store: store.clone(),
-                metrics: metrics.clone(),
-                worker: config.worker.clone(),
-                wake: wake.clone(),
-            };
-            errands.spawn(handler.run(shutdown.clone()));
+            for (share, wake) in [(QUICK, wake.clone()), (DELETIONS, Arc::new(Notify::new()))] {
+                let handler =
+                    Handler { store: store()?, share, metrics: metrics.clone(), worker: config.worker.clone(), wake };
+                errands.spawn(handler.run(shutdown.clone()));
+            }
+            let store = store()?;
             let (senders, public_url) = (webhook.senders.clone(), webhook.public_url.clone());
             let platforms = Events::new(store, senders, public_url, metrics.clone(), wake);
             app = app.merge(events::routes(Arc::new(platforms)));

@@ -1,6 +1,7 @@
 // What platforms tell by themselves: checked, stored once, answered at once, and acted upon.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { connect as dial } from "node:net";
 import { after, before, beforeEach, test } from "node:test";
 import { APP, connect, standin } from "./consent.mjs";
 import { rows, rpc, signUp, sql, until } from "./support.mjs";
@@ -25,6 +26,13 @@ const comment = (account, id = randomUUID(), more = {}) => ({
 const removed = (account, time = now(), reason = 1) => ({
   client_key: "standin-client", event: "authorization.removed", create_time: time, user_openid: account.platform_user_id, content: JSON.stringify({ reason }),
 });
+// Of connected accounts: an attack with one of these would store an event if it came through.
+const bodiesOf = (id = randomUUID()) => ({
+  linkedin: { type: "ORGANIZATION_SOCIAL_ACTION_NOTIFICATIONS", notifications: [
+    { notificationId: id, organizationalEntity: `urn:li:organization:${accounts.linkedin.platform_user_id}`, action: "COMMENT", lastModifiedAt: Date.now() }] },
+  youtube: `<feed xmlns:yt="http://www.youtube.com/xml/schemas/2015" xmlns="http://www.w3.org/2005/Atom"><entry><yt:videoId>${id}</yt:videoId>
+    <yt:channelId>${accounts.youtube.platform_user_id}</yt:channelId><title>One &amp; two</title><updated>${new Date().toISOString()}</updated></entry></feed>`,
+});
 const events = (account, type) =>
   sql`select type, payload, occurred_at from analytics.events where social_account_id = ${account.id} and type = coalesce(${type ?? null}, type) order by received_at, id`;
 const status = async (account) => (await sql`select status, status_reason from analytics.social_accounts where id = ${account.id}`)[0];
@@ -48,6 +56,7 @@ before(async () => {
   await standin("/oauth", undefined, "DELETE");
   await sql`select analytics_private.allow_redirect(${APP})`;
   await sql`select analytics_private.set_setting('job_backoff_base', '50 milliseconds')`;
+  await sql`select analytics_private.set_setting('event_merge_time', '0 seconds')`;
   await sql`delete from analytics_private.oauth_tokens`;
   await sql`delete from analytics_private.oauth_revocations`;
   [mira, twin, stranger] = [await member("mira"), await member("twin"), await member("stranger")];
@@ -107,11 +116,8 @@ test("a batch is an event for each change, in each workspace that has connected 
 });
 
 test("the other platforms' events come in, and numbers of nineteen digits stay what they are", async () => {
+  const { linkedin, youtube } = bodiesOf();
   const x = `{"for_user_id":"${accounts.x.platform_user_id}","tweet_create_events":[{"id":1234567890123456789,"id_str":"1234567890123456789","timestamp_ms":"${Date.now()}","text":"hi"}]}`;
-  const linkedin = { type: "ORGANIZATION_SOCIAL_ACTION_NOTIFICATIONS", notifications: [
-    { notificationId: 5603453321, organizationalEntity: `urn:li:organization:${accounts.linkedin.platform_user_id}`, action: "COMMENT", lastModifiedAt: Date.now() }] };
-  const youtube = `<feed xmlns:yt="http://www.youtube.com/xml/schemas/2015" xmlns="http://www.w3.org/2005/Atom"><entry><yt:videoId>VID-1</yt:videoId>
-    <yt:channelId>${accounts.youtube.platform_user_id}</yt:channelId><title>One &amp; two</title><updated>${new Date().toISOString()}</updated></entry></feed>`;
   assert.deepEqual([...(await send("x", x)), ...(await send("linkedin", linkedin)), ...(await send("youtube", youtube))], [200, 200, 200]);
   assert.equal((await sql`select payload ->> 'id' as id from analytics.events where social_account_id = ${accounts.x.id}`)[0].id, "1234567890123456789");
   assert.deepEqual((await events(accounts.linkedin)).map(({ type }) => type), ["COMMENT"]);
@@ -150,8 +156,7 @@ test("every attack is refused with its status, stores nothing and is counted", a
   const before = (await sql`select count(*)::int as n from analytics.events`)[0].n;
   const { instagram, tiktok } = accounts;
   const deep = `${"[".repeat(2000)}${"]".repeat(2000)}`;
-  const bodies = { instagram: comment(instagram), facebook: comment(instagram), tiktok: removed(tiktok), x: { for_user_id: accounts.x.platform_user_id, follow_events: [{}] },
-    linkedin: { type: "x", notifications: [] }, youtube: '<feed xmlns="http://www.w3.org/2005/Atom"/>' };
+  const bodies = { instagram: comment(instagram), facebook: comment(instagram), tiktok: removed(tiktok), x: { for_user_id: accounts.x.platform_user_id, follow_events: [{}] }, ...bodiesOf() };
   const attacks = [];
   for (const platform of Object.keys(bodies)) {
     for (const fault of ["wrong_key", "other_platform", "unsigned", "short_signature", "long_signature", "signed_twice", "changed_body"]) attacks.push([platform, bodies[platform], { fault }, 401]);
@@ -196,6 +201,23 @@ test("a body that does not come is not waited for", async () => {
   assert.equal(got, 408);
 });
 
+test("connections that send no body keep nobody out", async () => {
+  const { host, hostname, port } = new URL(BASE);
+  // More than are worked on at once, half of them with a signature of the right form.
+  const held = await Promise.all(Array.from({ length: 160 }, (_, n) => new Promise((done) => {
+    const socket = dial(Number(port), hostname, () => {
+      const signature = n % 2 ? `x-hub-signature-256: sha256=${"0".repeat(64)}\r\n` : "";
+      socket.write(`POST /webhooks/instagram HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n${signature}content-length: 100\r\n\r\n{`, () => done(socket));
+    });
+    socket.on("error", () => {});
+    socket.on("data", (answer) => (socket.answer = String(answer).slice(9, 12)));
+  })));
+  await until(() => held.filter(({ answer }) => answer === "401").length, (refused) => refused === 80, { seconds: 5 });
+  assert.deepEqual(await send("instagram", comment(accounts.instagram), { times: 3 }), [200, 200, 200]);
+  assert.equal(held.filter(({ answer }) => answer).length, 80, "without a signature they are refused before their body; the others wait");
+  held.forEach((socket) => socket.destroy());
+});
+
 test("a person who disconnects at TikTok ends the access once, and told again later ends nothing new", async () => {
   const account = accounts.tiktok;
   const first = removed(account);
@@ -221,8 +243,9 @@ test("a person who removes the app at Meta, and one who asks for deletion, get w
   const pages = await connectAs(mira, "facebook");
   const [{ consent_key }] = await sql`select consent_key from analytics_private.oauth_tokens where social_account_id = ${pages[0].id}`;
   const request = { user_id: consent_key, algorithm: "HMAC-SHA256", issued_at: now() };
-  for (const [changes, expected] of [[{ algorithm: "none" }, 400], [{ user_id: undefined }, 400]]) {
+  for (const [changes, expected] of [[{ algorithm: "none" }, 400], [{ user_id: undefined }, 400], [{ code: "of a login" }, 400], [{ oauth_token: "of a login" }, 400]]) {
     assert.equal((await signed("facebook", "deauthorize", { ...request, ...changes }))[0].status, expected);
+    assert.equal((await signed("facebook", "delete", { ...request, ...changes }))[0].status, expected);
   }
   assert.equal((await order("facebook", [], { path: "facebook/delete", signed_request: request, fault: "wrong_key" }))[0].status, 401);
   assert.equal((await signed("facebook", "delete", { ...request, issued_at: now() - 30 * 86400 }))[0].status, 401);

@@ -21,9 +21,20 @@ create function pg_temp.work() returns text language plpgsql as $$
 declare
   states text;
 begin
+  update analytics_private.jobs j set run_at = clock_timestamp() where j.kind = 'pull_sooner' and j.state = 'queued';
   select string_agg(j.kind || ' ' || j.state, ', ' order by j.kind, j.state) into states
   from (select c.kind, analytics_private.sidecar_handle_event(c.lease_token) ->> 'state' as state from analytics_private.claim_jobs('a test', array['pull_sooner', 'end_access', 'delete_on_request'], 100, 60) c) j;
   return states;
+end
+$$;
+create function pg_temp.work_off() returns integer language plpgsql as $$
+declare
+  steps integer := 0;
+begin
+  while pg_temp.work() is not null loop
+    steps := steps + 1;
+  end loop;
+  return steps;
 end
 $$;
 create function pg_temp.account(n integer) returns analytics.social_accounts language sql stable as $$ select a from analytics.social_accounts a where a.id = pg_temp.acc(n) $$;
@@ -37,13 +48,13 @@ insert into analytics.social_accounts (workspace_id, id, platform, platform_user
 -- Stored once ------------------------------------------------------------------------------------------------------------
 
 select is(pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "1"}}', '5 seconds', '900')),
-  '{"stored": 2, "duplicate": 0, "outdated": 0, "unconnected": 0}', 'an account that two workspaces have connected brings its event to both');
+  '{"stored": 2, "duplicate": 0, "outdated": 0, "unconnected": 0, "removed": 0}', 'an account that two workspaces have connected brings its event to both');
 select is(pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "1"}}', '5 seconds', '900')) ->> 'duplicate', '2', 'once');
 select is((select array_agg(distinct e.workspace_id order by e.workspace_id) from analytics.events e), (select array_agg(w order by w) from unnest(array[:'studio', :'shop']::uuid[]) w), 'and not to one that added it by hand');
 select is((select array[e.platform, e.type, e.payload #>> '{value,id}', (e.occurred_at < e.received_at)::text] from analytics.events e where e.workspace_id = :'studio'), '{instagram,comments,1,true}', 'as it was told');
 select is(pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'a', '1'), pg_temp.event('instagram', '17841400000000001', 'a', '1'), pg_temp.event('instagram', '404', 'a', '1'),
   pg_temp.event('instagram', '17841400000000001', 'a', '2', '8 days'), pg_temp.event('instagram', '17841400000000001', 'a', '3', '-2 hours')),
-  '{"stored": 2, "duplicate": 2, "outdated": 2, "unconnected": 1}', 'of a batch the same one twice, of nobody''s account, too old and from the future');
+  '{"stored": 2, "duplicate": 2, "outdated": 2, "unconnected": 1, "removed": 0}', 'of a batch the same one twice, of nobody''s account, too old and from the future');
 select is(pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'number', '{"id": 12345678901234567890123}')) ->> 'stored', '2', 'numbers');
 select is((select e.payload::text from analytics.events e where e.type = 'number' limit 1), '{"id": 12345678901234567890123}', 'stay what they are');
 select is((select count(*) from analytics.events e where e.tableoid = 'analytics_private.events_default'::regclass), 0::bigint, 'in the partition of the month');
@@ -61,9 +72,12 @@ select pg_temp.act_as_superuser();
 
 -- Pulls come sooner ------------------------------------------------------------------------------------------------------
 
+select ok((select bool_and(j.run_at between clock_timestamp() + interval '10 seconds' and clock_timestamp() + interval '20 seconds') from analytics_private.jobs j where j.kind = 'pull_sooner'), 'the job for a comment waits for more of them');
+select is((select count(*) from analytics_private.jobs j where j.payload ->> 'post' is not null), 0::bigint, 'and names no post that is not measured');
 update analytics_private.account_schedules set next_at = now() + interval '12 hours', succeeded_at = now() - interval '1 hour';
 select is((select count(*) from analytics_private.jobs j where j.kind = 'pull_sooner'), 2::bigint, 'a comment leads to a job for each workspace, other events to none');
 select is(pg_temp.work(), 'pull_sooner done, pull_sooner done', 'which is done');
+select is((select count(*) from analytics_private.jobs j where j.kind = 'pull_sooner'), 0::bigint, 'and leaves no row');
 select is((select string_agg(s.kind, ' ' order by s.kind) from analytics_private.account_schedules s where s.next_at <= clock_timestamp() and s.social_account_id = pg_temp.acc(1)), 'posts', 'and makes the pull of posts due');
 update analytics_private.account_schedules set next_at = now() + interval '12 hours', succeeded_at = clock_timestamp() - interval '1 minute' where kind = 'posts';
 select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "2"}}')), pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "3"}}')) \g /dev/null
@@ -84,6 +98,21 @@ insert into analytics_private.post_schedules (workspace_id, social_account_id, p
 select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "4"}}', '0', '900')) \g /dev/null
 select is(pg_temp.work(), 'pull_sooner done, pull_sooner done', 'a comment');
 select ok((select p.next_at <= clock_timestamp() from analytics_private.post_schedules p where p.platform_post_id = '900'), 'makes its post due');
+update analytics_private.post_schedules set next_at = null where platform_post_id = '900';
+select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "5"}}', '0', '900')) \g /dev/null
+select is((select count(*) from analytics_private.jobs j where j.payload ->> 'post' is not null), 0::bigint, 'a post that is measured no more has no job');
+select is(pg_temp.work(), 'pull_sooner done, pull_sooner done', 'but the account has');
+select ok(analytics_private.pull_sooner(:'studio', pg_temp.acc(1), 'posts', '900'), 'a job that named it before');
+select is((select p.next_at from analytics_private.post_schedules p where p.platform_post_id = '900'), null, 'does not measure it again');
+-- Quotas that are small or paid for.
+select pg_temp.connect(:'studio', :'owner', 10, 'linkedin', '96072893', 'linked'), pg_temp.connect(:'studio', :'owner', 11, 'youtube', 'UC1', 'tube') \g /dev/null
+update analytics_private.account_schedules set next_at = now() + interval '12 hours', succeeded_at = now() - interval '10 minutes';
+select pg_temp.store(pg_temp.event('linkedin', '96072893', 'LIKE', '1'), pg_temp.event('youtube', 'UC1', 'video', '1'), pg_temp.event('x', '63046977', 'favorite_events', '1'),
+  pg_temp.event('tiktok', 'open-3', 'video.publish.completed', '1')) \g /dev/null
+select is(pg_temp.work(), 'pull_sooner done, pull_sooner done, pull_sooner done, pull_sooner done, pull_sooner done', 'an event of each platform');
+select is((select string_agg(format('%s %s', s.provider, s.next_at - s.succeeded_at), ', ' order by s.provider, s.social_account_id) from analytics_private.account_schedules s where s.kind = 'posts' and s.social_account_id in (pg_temp.acc(6), pg_temp.acc(10), pg_temp.acc(11))),
+  'google 01:00:00, linkedin 02:00:00, x 06:00:00', 'has the pause of its quota');
+select ok((select s.next_at <= clock_timestamp() from analytics_private.account_schedules s where s.kind = 'posts' and s.social_account_id = pg_temp.acc(3)), 'five minutes where there is no other');
 
 -- The end of an access ---------------------------------------------------------------------------------------------------
 
@@ -109,17 +138,52 @@ select is((pg_temp.account(1)).status, 'active', 'another provider''s person of 
 -- Deletion ---------------------------------------------------------------------------------------------------------------
 
 insert into analytics.social_accounts (workspace_id, id, platform, platform_user_id, handle, status, disconnected_at, created_by) values (:'shop', pg_temp.acc(8), 'instagram', 'person', 'account8', 'disconnected', now(), :'other');
+-- The same person's consent waits for a choice; a choice that was made; a removal that waits for a worker.
+insert into analytics.connections (workspace_id, id, user_id, platform, provider, purpose, redirect_to, status, expires_at, finished_at, found)
+select :'studio', pg_temp.acc(n), :'owner', 'instagram', 'instagram', 'insights', 'https://app.example', case when n = 31 then 'done' else 'choosing' end, now() + interval '1 hour', case when n = 31 then now() end,
+  jsonb_build_array(jsonb_build_object('platform', 'instagram', 'platform_user_id', case when n = 33 then 'another' else '17841400000000001' end, 'handle', 'account1')) from generate_series(31, 33) n;
+insert into analytics_private.connection_finds (workspace_id, connection_id, platform, platform_user_id, account_id, consent_key, access_token, token_type, issued_at)
+values (:'studio', pg_temp.acc(32), 'instagram', '17841400000000001', pg_temp.acc(1), 'person', 'gAAAAA', 'bearer', now() - interval '1 minute'),
+  (:'studio', pg_temp.acc(33), 'instagram', 'another', pg_temp.acc(34), 'person', 'gAAAAA', 'bearer', now() + interval '1 minute');
+select analytics_private.enqueue_job('end_access', 'of the person', '{"provider": "instagram", "consent_key": "person"}', run_at => now() + interval '1 day') \g /dev/null
+-- Connected by his consent before, and by a colleague's now; by his own, given anew after he asked.
+select pg_temp.connect(:'shop', :'other', 12, 'instagram', '12', 'colleague'), pg_temp.connect(:'shop', :'other', 13, 'instagram', '13', 'person') \g /dev/null
+insert into analytics_private.oauth_revocations (workspace_id, social_account_id, provider, consent_key, access_token, token_type, issued_at) values (:'shop', pg_temp.acc(12), 'instagram', 'person', 'gAAAAA', 'bearer', now() - interval '2 days');
+update analytics_private.oauth_tokens set first_consent_at = now() + interval '1 minute' where social_account_id = pg_temp.acc(13);
+
 select analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now()) ->> 'code' as code \gset
 select is(analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now()) ->> 'code', :'code', 'the same request has the same code');
 select is(analytics_private.sidecar_request_deletion('instagram', 'person', sha256('old'), now() - interval '8 days') ->> 'code', null, 'an old one none');
 select is(analytics_private.sidecar_deletion_status(:'code') ->> 'status', 'received', 'whoever asked is shown that it was received');
-select is(pg_temp.work(), 'delete_on_request done', 'it is done');
+update analytics_private.jobs set state = 'dead', finished_at = now() where key = :'code';
+select is(analytics_private.sidecar_deletion_status(:'code') ->> 'status', 'failed', 'or that it was given up');
+select is(analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now()) ->> 'code', :'code', 'who asks again');
+select is((select string_agg(j.state, ' ') from analytics_private.jobs j where j.key = :'code'), 'queued', 'begins it anew');
+select is(pg_temp.work(), 'delete_on_request queued', 'what waits for a choice goes first');
+select is((select string_agg(c.status || ' ' || (c.found = '[]')::text, ', ' order by c.id) from analytics.connections c where c.id in (pg_temp.acc(32), pg_temp.acc(33))), 'failed true, choosing false', 'but for a consent that was given since');
+select is((select count(*) from analytics_private.connection_finds f where f.workspace_id = :'studio'), 1::bigint, 'with its tokens');
+select is(pg_temp.work(), 'delete_on_request queued', 'then an account');
+select is((select array_agg(a.status order by a.id) from analytics.social_accounts a where a.id in (pg_temp.acc(1), pg_temp.acc(8)))::text[], '{disconnected,disconnected}', 'is disconnected, so that no delivery waits for it');
+select is((select array[j.attempt::text, j.state] from analytics_private.jobs j where j.key = :'code'), '{0,queued}', 'each step is a transaction, and no attempt');
+-- A step that takes longer than the lease.
+select lease_token from analytics_private.claim_jobs('a test', array['delete_on_request'], 1, 1) \gset
+create function pg_temp.slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(1.1); return null; end $$;
+create trigger slowly after delete on analytics.social_accounts for each statement execute function pg_temp.slowly();
+select is(analytics_private.sidecar_handle_event(:'lease_token') ->> 'state', 'queued', 'a step that outlasts its lease is done all the same');
+drop trigger slowly on analytics.social_accounts;
+select is(pg_temp.work_off(), 3, 'and so is the rest, step by step');
 select is(analytics_private.sidecar_deletion_status(:'code') ->> 'status', 'done', 'and that is shown');
 select is((select count(*) from analytics.social_accounts a where a.id in (pg_temp.acc(1), pg_temp.acc(8))), 0::bigint, 'the account is gone, and one that was disconnected before');
 select is((select count(*) from analytics.events e where e.social_account_id = pg_temp.acc(1)), 0::bigint, 'with its events');
 select is((select count(*) from analytics.social_accounts a where a.id in (pg_temp.acc(2), pg_temp.acc(7))), 2::bigint, 'those of others stay');
+select is((pg_temp.account(12)).status, 'active', 'one that is connected by another''s consent too');
+select is((pg_temp.account(13)).status, 'active', 'and what he has consented to since');
 select is((select array[r.consent_key::text, r.accounts::text] from analytics_private.deletion_requests r where r.code = :'code'), array[null, '2']::text[], 'who asked is forgotten');
+select is((select count(*) from analytics_private.jobs j where j.kind = 'end_access'), 0::bigint, 'by the jobs');
+select is((select c.found from analytics.connections c where c.id = pg_temp.acc(31)), '[]', 'by the connections');
+select is((select count(*) from analytics.audit_logs l join analytics.audit_personal p on p.record_id = l.id where l.entity_id in (pg_temp.acc(1), pg_temp.acc(8))), 0::bigint, 'by the audit');
 select is((select count(*) from analytics.audit_logs l where l.action in ('deletion.requested', 'deletion.done', 'account.deleted_on_request')), 4::bigint, 'on record');
+select is((select count(*) from analytics.audit_logs l where l.action = 'audit.erased' and l.entity_id in (pg_temp.acc(1), pg_temp.acc(8))), 2::bigint, 'each of which is one');
 select is((analytics_private.sidecar_request_deletion('instagram', 'person', sha256('request'), now() - interval '1 year')) ->> 'code', :'code', 'asked again later it is the same');
 select is(analytics_private.sidecar_deletion_status('no such code'), null, 'an unknown code has no status');
 
@@ -129,6 +193,8 @@ select analytics_private.enqueue_job('instagram_profile', 'someone', '{"username
 select lease_token from analytics_private.claim_jobs('a test', array['instagram_profile'], 1, 60) \gset
 select is(pg_temp.error_of(format('select analytics_private.sidecar_handle_event(%L)', :'lease_token')) ->> 'state', 'PT400', 'other jobs are refused');
 select is(pg_temp.error_of('select analytics_private.sidecar_handle_event(gen_random_uuid())') ->> 'state', 'PT409', 'and leases that nobody has');
+
+select ok((select p.proconfig @> '{lock_timeout=1s}' from pg_proc p where p.oid = 'analytics_private.sidecar_store_events(json)'::regprocedure), 'a delivery does not wait long for an account that somebody holds');
 
 -- Upkeep -----------------------------------------------------------------------------------------------------------------
 
@@ -143,6 +209,21 @@ select is((select count(*) from analytics.events e where e.type = 'old'), 0::big
 select ok((select count(*) > 0 from analytics.events e where e.workspace_id = :'shop'), 'and nothing else');
 select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"from": {"username": "ann.example"}}}')) \g /dev/null
 select is((analytics_private.erase_person('ann.example', 'case 1') ->> 'events')::integer, 1, 'events go with a person who is removed');
+select is(pg_temp.store(
+    pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"from": {"username": "Ann.Example"}}}'),
+    pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"text": "ask @ann.example."}}'),
+    pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"from": {"username": "\u0061nn.example"}}}'),
+    pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"text": "ann.example2"}}')),
+  '{"stored": 1, "duplicate": 0, "outdated": 0, "unconnected": 0, "removed": 3}', 'and do not bring him back');
+
+select analytics_private.erase_follower('linkedin', null, 'case 2', 'AbC-9_x') \g /dev/null
+select is(pg_temp.store(pg_temp.event('linkedin', '96072893', 'COMMENT', '{"actor": "AbC-9_x"}'), pg_temp.event('linkedin', '96072893', 'COMMENT', '{"actor": "AbC-9_y"}')) -> 'removed', '1', 'by an id neither, whatever its characters');
+
+-- Upkeep does not stop at one batch.
+insert into analytics_private.jobs (kind, key, payload, state, max_attempts, finished_at) select 'end_access', n::text, '{}', 'done', 1, now() - interval '1 year' from generate_series(1, 10001) n;
+insert into analytics_private.event_digests (workspace_id, social_account_id, digest, received_at) select :'shop', pg_temp.acc(2), sha256(n::text::bytea), now() - interval '1 year' from generate_series(1, 50001) n;
+select analytics_private.maintain() as report \gset
+select is(array[:'report'::jsonb ->> 'jobs', :'report'::jsonb ->> 'event_digests'], '{10001,50001}', 'upkeep deletes until there is nothing left');
 
 select * from finish();
 rollback;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use ring::digest::{Context, SHA256};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -94,12 +95,16 @@ pub fn signed_request(payload: &[u8]) -> Result<Request, Unreadable> {
         #[serde(borrow)]
         user_id: &'a RawValue,
         issued_at: i64,
+        // Only those of a login bear these, and whoever logs in has them in his browser.
+        code: Option<IgnoredAny>,
+        oauth_token: Option<IgnoredAny>,
     }
     let json = readable(str::from_utf8(payload).map_err(|_| Unreadable::Malformed)?)?;
     let fields: Fields = serde_json::from_str(&json)?;
     let issued_at = DateTime::from_timestamp(fields.issued_at, 0).ok_or(Unreadable::Malformed)?;
+    let is_of_login = fields.code.is_some() || fields.oauth_token.is_some();
     match id(fields.user_id) {
-        Some(user) if fields.algorithm.eq_ignore_ascii_case("HMAC-SHA256") => {
+        Some(user) if fields.algorithm.eq_ignore_ascii_case("HMAC-SHA256") && !is_of_login => {
             Ok(Request { user, issued_at, payload: serde_json::from_str(&json)? })
         }
         _ => Err(Unreadable::Malformed),
@@ -577,6 +582,8 @@ mod tests {
             "{}",
             r#"{"user_id":"1","algorithm":"none","issued_at":1}"#,
             r#"{"user_id":"1","algorithm":"HMAC-SHA256"}"#,
+            r#"{"user_id":"1","algorithm":"HMAC-SHA256","issued_at":1,"code":"c"}"#,
+            r#"{"user_id":"1","algorithm":"HMAC-SHA256","issued_at":1,"oauth_token":"t","expires":0}"#,
         ] {
             assert!(signed_request(payload.as_bytes()).is_err(), "{payload}");
         }

@@ -13,14 +13,23 @@ use crate::jobs::POLL;
 use crate::metrics::Metrics;
 use crate::queue::{Job, Queue, QueueError};
 
-pub const KINDS: [&str; 3] = ["end_access", "delete_on_request", "pull_sooner"];
+/// Jobs that are claimed together.
+#[derive(Clone, Copy)]
+pub struct Share {
+    pub kinds: &'static [&'static str],
+    pub batch: usize,
+}
 
-const BATCH: usize = 50;
-/// A job takes milliseconds; a deletion of a large account some seconds.
+/// Milliseconds each.
+pub const QUICK: Share = Share { kinds: &["end_access", "pull_sooner"], batch: 50 };
+/// An account with a long history takes minutes, in which nothing else may lose its lease.
+pub const DELETIONS: Share = Share { kinds: &["delete_on_request"], batch: 1 };
+
 const LEASE: Duration = Duration::from_secs(120);
 
 pub struct Handler {
     pub store: Store,
+    pub share: Share,
     pub metrics: Arc<Metrics>,
     pub worker: String,
     /// Told by whoever stores events; polling finds what others stored.
@@ -30,7 +39,7 @@ pub struct Handler {
 impl Handler {
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let jobs = match self.store.queue().claim(&self.worker, &KINDS, BATCH, LEASE).await {
+            let jobs = match self.store.queue().claim(&self.worker, self.share.kinds, self.share.batch, LEASE).await {
                 Ok(jobs) => jobs,
                 Err(error) => {
                     self.metrics.count_queue_error("claim_jobs");
@@ -38,7 +47,7 @@ impl Handler {
                     Vec::new()
                 }
             };
-            let was_full = jobs.len() == BATCH;
+            let was_full = jobs.len() == self.share.batch;
             let mut jobs = jobs.into_iter();
             for job in jobs.by_ref() {
                 self.run_one(&job).await;
@@ -81,7 +90,8 @@ impl Handler {
                     Err(_) => "unreported",
                 }
             }
-            // The lease ends, and it is tried again.
+            // The lease ends, and it is tried again. A deletion that takes longer than a call may is finished by the database all the same,
+            // and nobody else claims it meanwhile.
             Err(error @ QueueError::Unavailable(_)) => {
                 self.metrics.count_queue_error("sidecar_handle_event");
                 tracing::warn!(%error, job_id = %job.job_id, "what follows from an event waits for the database");

@@ -27,7 +27,7 @@ use axum::{Json, Router};
 use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
 use serde_json::json;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
 use url::form_urlencoded::parse;
@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::oauth::{Platform, Provider};
 use crate::queue::QueueError;
 use delivery::{Request as SignedRequest, Unreadable, removal};
-use signature::{Refusal, is_echoable, is_token, linkedin_challenge, verify, x_challenge};
+use signature::{Refusal, claim, is_echoable, is_token, linkedin_challenge, x_challenge};
 use store::{Store, Stored};
 
 /// Bytes. Meta's batches of a thousand changes stay below it.
@@ -45,8 +45,13 @@ const MAX_FORM: usize = 16 * 1024;
 /// For the body to arrive, and for the database to take it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const STORE_TIMEOUT: Duration = Duration::from_secs(8);
-/// Deliveries worked on at once; more are told to come again.
+/// Deliveries worked on at once, once they are known to be a platform's; more are told to come again.
 const AT_ONCE: usize = 64;
+/// Bodies that are arriving, whoever sends them.
+const READ_AT_ONCE: usize = 256;
+/// What people ask for through Meta, and people who ask how far it is: apart, so that neither keeps the other out.
+const CALLBACKS_AT_ONCE: usize = 8;
+const ASKING_AT_ONCE: usize = 4;
 
 /// How one platform shows who it is, and how we do.
 #[derive(Clone, Debug)]
@@ -66,6 +71,9 @@ pub struct Events {
     /// Told when there are jobs.
     pub wake: Arc<Notify>,
     places: Semaphore,
+    reading: Semaphore,
+    callbacks: Semaphore,
+    asking: Semaphore,
 }
 
 impl Events {
@@ -76,7 +84,17 @@ impl Events {
         metrics: Arc<Metrics>,
         wake: Arc<Notify>,
     ) -> Self {
-        Events { store, senders, public_url, metrics, wake, places: Semaphore::new(AT_ONCE) }
+        Events {
+            store,
+            senders,
+            public_url,
+            metrics,
+            wake,
+            places: Semaphore::new(AT_ONCE),
+            reading: Semaphore::new(READ_AT_ONCE),
+            callbacks: Semaphore::new(CALLBACKS_AT_ONCE),
+            asking: Semaphore::new(ASKING_AT_ONCE),
+        }
     }
 }
 
@@ -208,17 +226,19 @@ fn challenge(platform: Platform, sender: &Sender, query: &str) -> Ending {
 
 impl Events {
     async fn deliver(&self, platform: Platform, sender: &Sender, headers: &HeaderMap, body: Body) -> Ending {
-        let Ok(_place) = self.places.try_acquire() else {
-            return ending(StatusCode::SERVICE_UNAVAILABLE, "busy");
+        let claimed = match claim(platform, headers) {
+            Ok(claimed) => claimed,
+            Err(refusal) => return of_refusal(refusal),
         };
         let expected = if platform == Platform::Youtube { "application/atom+xml" } else { "application/json" };
-        let body = match read(headers, body, expected, MAX_BODY).await {
+        let body = match self.read(headers, body, expected, MAX_BODY).await {
             Ok(body) => body,
             Err(ended) => return ended,
         };
-        if let Err(refusal) = verify(platform, headers, &body, &sender.secrets, SystemTime::now()) {
+        if let Err(refusal) = claimed.check(&body, &sender.secrets, SystemTime::now()) {
             return of_refusal(refusal);
         }
+        let Ok(_place) = self.places.try_acquire() else { return busy() };
         match delivery::events(platform, &body) {
             Ok(events) => self.keep(platform, &events).await,
             Err(unreadable) => of_unreadable(unreadable),
@@ -233,32 +253,45 @@ impl Events {
             Ok(stored) => stored,
             Err(error) => return of_trouble(&error),
         };
-        let Stored { stored: fresh, duplicate, unconnected, outdated } = stored;
-        for (outcome, events) in
-            [("stored", fresh), ("duplicate", duplicate), ("unconnected", unconnected), ("outdated", outdated)]
-        {
+        let Stored { stored: fresh, duplicate, unconnected, outdated, removed } = stored;
+        for (outcome, events) in [
+            ("stored", fresh),
+            ("duplicate", duplicate),
+            ("unconnected", unconnected),
+            ("outdated", outdated),
+            ("removed", removed),
+        ] {
             self.metrics.count_events(platform.name(), outcome, events);
         }
-        tracing::info!(platform = platform.name(), fresh, duplicate, unconnected, outdated, "delivery of events");
+        tracing::info!(
+            platform = platform.name(),
+            fresh,
+            duplicate,
+            unconnected,
+            outdated,
+            removed,
+            "delivery of events"
+        );
         if fresh > 0 {
             self.wake.notify_one();
         }
         ending(StatusCode::OK, if fresh > 0 { "stored" } else { "nothing_new" })
     }
 
-    /// The person that Meta speaks for, and the digest of what it said.
+    /// The person that Meta speaks for, the digest of what it said, and a place to do it.
     async fn signed(
         &self,
         sender: &Sender,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<(SignedRequest, Vec<u8>), Ending> {
-        let body = read(headers, body, "application/x-www-form-urlencoded", MAX_FORM).await?;
+    ) -> Result<(SignedRequest, Vec<u8>, SemaphorePermit<'_>), Ending> {
+        let body = self.read(headers, body, "application/x-www-form-urlencoded", MAX_FORM).await?;
         let form = str::from_utf8(&body).unwrap_or_default();
         let text = single(form, "signed_request").ok_or_else(|| of_refusal(Refusal::Missing))?;
         let payload = signature::signed_request(&text, &sender.secrets).map_err(of_refusal)?;
         let request = delivery::signed_request(&payload).map_err(of_unreadable)?;
-        Ok((request, digest(&SHA256, &payload).as_ref().to_vec()))
+        let place = self.callbacks.try_acquire().map_err(|_| busy())?;
+        Ok((request, digest(&SHA256, &payload).as_ref().to_vec(), place))
     }
 
     /// Only Meta has these callbacks.
@@ -277,7 +310,7 @@ async fn deauthorize(
         return StatusCode::NOT_FOUND.into_response();
     };
     let ended = match events.signed(sender, &headers, body).await {
-        Ok((request, _)) => events.keep(platform, &[removal(platform, request)]).await,
+        Ok((request, _, _place)) => events.keep(platform, &[removal(platform, request)]).await,
         Err(ended) => ended,
     };
     events.end(platform, ended)
@@ -293,7 +326,7 @@ async fn delete(
         return StatusCode::NOT_FOUND.into_response();
     };
     let ended = match events.signed(sender, &headers, body).await {
-        Ok((request, digest)) => {
+        Ok((request, digest, _place)) => {
             let provider = Provider::from_platform(platform).name();
             let asked = events.store.request_deletion(provider, &request.user, &digest, request.issued_at);
             match in_time(asked).await {
@@ -318,6 +351,7 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
     if events.meta(&platform).is_none() || !is_code {
         return StatusCode::NOT_FOUND.into_response();
     }
+    let Ok(_place) = events.asking.try_acquire() else { return busy().0 };
     let text = match in_time(events.store.deletion(&code)).await {
         Ok(Some(deletion)) => {
             let day = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M UTC").to_string();
@@ -326,6 +360,9 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
                 Some(done) => {
                     format!("Asked for on {asked}. Done on {}: what came by this consent is deleted.\n", day(done))
                 }
+                None if deletion.status == "failed" => {
+                    format!("Asked for on {asked}. It could not be done yet. Ask for it again, or ask us.\n")
+                }
                 None => format!("Asked for on {asked}. Received, and about to be done.\n"),
             }
         }
@@ -333,6 +370,24 @@ async fn deletion(Shared(events): Shared<Arc<Events>>, Path((platform, code)): P
         Err(_) => return ending(StatusCode::SERVICE_UNAVAILABLE, "unavailable").0,
     };
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+fn busy() -> Ending {
+    ending(StatusCode::SERVICE_UNAVAILABLE, "busy")
+}
+
+impl Events {
+    /// The body, if it may come now.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        expected: &str,
+        most: usize,
+    ) -> Result<axum::body::Bytes, Ending> {
+        let Ok(_arriving) = self.reading.try_acquire() else { return Err(busy()) };
+        read(headers, body, expected, most).await
+    }
 }
 
 /// The whole body, if it is of the expected kind, not too large and not too slow.
@@ -369,7 +424,10 @@ fn single(query: &str, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
     use super::*;
+    use crate::queue::PgQueue;
 
     fn asked(platform: Platform, query: &str) -> u16 {
         let sender = Sender { secrets: vec!["secret".into()], verify_token: Some("a-verify-token-of-ours".into()) };
@@ -386,6 +444,64 @@ mod tests {
         assert_eq!(asked(Platform::X, "crc_token=abc"), 200);
         assert_eq!(asked(Platform::Linkedin, uuid), 200);
         assert_eq!(asked(Platform::Tiktok, meta), 405);
+    }
+
+    /// With a database that nobody has called yet.
+    fn surface() -> Events {
+        let store = Store::new(PgQueue::new(PgConnectOptions::new_without_pgpass()));
+        let sender = Sender { secrets: vec!["app_secret_example".into()], verify_token: None };
+        let senders = HashMap::from([(Platform::Instagram, sender)]);
+        Events::new(store, senders, None, Arc::new(Metrics::default()), Arc::new(Notify::new()))
+    }
+
+    async fn delivered(events: &Events, signature: Option<&str>) -> (u16, &'static str) {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(signature) = signature {
+            headers.insert("x-hub-signature-256", HeaderValue::from_str(signature).expect("a header"));
+        }
+        let sender = &events.senders[&Platform::Instagram];
+        let body = Body::from(r#"{"object":"instagram","entry":[]}"#);
+        let (response, outcome) = events.deliver(Platform::Instagram, sender, &headers, body).await;
+        (response.status().as_u16(), outcome)
+    }
+
+    #[tokio::test]
+    async fn a_place_is_for_those_whose_signature_fits() {
+        let events = surface();
+        let signed = "sha256=9ecc9e42f3b8e7aa3d3b5aa102e10f5ff5693283258240f126b00d7bf2874f8d";
+        let forged = format!("sha256={}", "0".repeat(64));
+        assert_eq!(delivered(&events, Some(signed)).await, (200, "empty"));
+        let working = events.places.try_acquire_many(u32::try_from(AT_ONCE).expect("small")).expect("all are free");
+        assert_eq!(delivered(&events, Some(signed)).await, (503, "busy"));
+        assert_eq!(delivered(&events, Some(&forged)).await, (401, "bad_signature"));
+        assert_eq!(delivered(&events, None).await, (401, "unsigned"));
+        drop(working);
+        let arriving = events.reading.try_acquire_many(u32::try_from(READ_AT_ONCE).expect("small"));
+        assert_eq!(delivered(&events, Some(signed)).await, (503, "busy"));
+        assert_eq!(delivered(&events, None).await, (401, "unsigned"), "without its body being read");
+        drop(arriving);
+        assert_eq!(delivered(&events, Some(signed)).await, (200, "empty"));
+    }
+
+    #[tokio::test]
+    async fn people_who_ask_have_places_of_their_own() {
+        let events = Arc::new(surface());
+        let form = "signed_request=\
+            QJk80UlkogHv74EsnFiEDSW2Jcvg0yc2T-KedzVk6_M.eyJ1c2VyX2lkIjoiMSIsImFsZ29yaXRobSI6IkhNQUMtU0hBMjU2IiwiaXNzdWVkX2F0IjoxfQ";
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+        let called = async || {
+            let path = Path("instagram".to_owned());
+            deauthorize(Shared(events.clone()), path, headers.clone(), Body::from(form)).await.status().as_u16()
+        };
+        let started = std::time::Instant::now();
+        let _callbacks = events.callbacks.try_acquire_many(u32::try_from(CALLBACKS_AT_ONCE).expect("small"));
+        assert_eq!(called().await, 503);
+        let _asking = events.asking.try_acquire_many(u32::try_from(ASKING_AT_ONCE).expect("small"));
+        let asked = deletion(Shared(events.clone()), Path(("instagram".to_owned(), "0".repeat(32)))).await;
+        assert_eq!(asked.status().as_u16(), 503);
+        assert!(started.elapsed() < Duration::from_secs(1), "without asking the database");
     }
 
     #[test]

@@ -42,28 +42,33 @@ impl Refusal {
     }
 }
 
-/// Whether one of the secrets signed this body.
-pub fn verify(
-    platform: Platform,
-    headers: &HeaderMap,
-    body: &[u8],
-    secrets: &[SecretString],
-    now: SystemTime,
-) -> Result<(), Refusal> {
+/// A signature as a delivery's header claims it, before its body is there.
+pub struct Claim {
+    algorithm: hmac::Algorithm,
+    signature: Vec<u8>,
+    /// What is signed before the body.
+    before: Vec<u8>,
+    /// Signed by TikTok only.
+    time: Option<u64>,
+}
+
+/// Refuses what no body could make right.
+pub fn claim(platform: Platform, headers: &HeaderMap) -> Result<Claim, Refusal> {
+    let sha256 =
+        |signature: Vec<u8>, before: Vec<u8>, time| Ok(Claim { algorithm: hmac::HMAC_SHA256, signature, before, time });
     match platform {
         Platform::Instagram | Platform::Facebook => {
             let signature = single(headers, "x-hub-signature-256")?.strip_prefix("sha256=");
-            let signature = signature.and_then(hexadecimal).ok_or(Refusal::Malformed)?;
-            signed(hmac::HMAC_SHA256, &[body], &signature, secrets)
+            sha256(signature.and_then(hexadecimal).ok_or(Refusal::Malformed)?, Vec::new(), None)
         }
         Platform::X => {
             let signature = single(headers, "x-twitter-webhooks-signature")?.strip_prefix("sha256=");
             let signature = signature.and_then(|text| STANDARD.decode(text).ok()).filter(|bytes| bytes.len() == 32);
-            signed(hmac::HMAC_SHA256, &[body], &signature.ok_or(Refusal::Malformed)?, secrets)
+            sha256(signature.ok_or(Refusal::Malformed)?, Vec::new(), None)
         }
         Platform::Linkedin => {
             let signature = hexadecimal(single(headers, "x-li-signature")?).ok_or(Refusal::Malformed)?;
-            signed(hmac::HMAC_SHA256, &[b"hmacsha256=", body], &signature, secrets)
+            sha256(signature, b"hmacsha256=".to_vec(), None)
         }
         Platform::Youtube => {
             // The hub signs with SHA-1, and the protocol's successor with SHA-256 too.
@@ -74,20 +79,28 @@ pub fn verify(
                 _ => return Err(Refusal::Malformed),
             };
             let signature = hex_of(text, length).ok_or(Refusal::Malformed)?;
-            signed(algorithm, &[body], &signature, secrets)
+            Ok(Claim { algorithm, signature, before: Vec::new(), time: None })
         }
         Platform::Tiktok => {
             let (time, signature) = timed(single(headers, "tiktok-signature")?).ok_or(Refusal::Malformed)?;
-            signed(hmac::HMAC_SHA256, &[time.to_string().as_bytes(), b".", body], &signature, secrets)?;
-            // The time counts only once it is known who wrote it.
-            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            if time.saturating_add(TOLERANCE.as_secs()) < now {
-                Err(Refusal::TooOld)
-            } else if time > now.saturating_add(TOLERANCE.as_secs()) {
-                Err(Refusal::TooNew)
-            } else {
-                Ok(())
-            }
+            sha256(signature, format!("{time}.").into_bytes(), Some(time))
+        }
+    }
+}
+
+impl Claim {
+    /// Whether one of the secrets signed this body.
+    pub fn check(&self, body: &[u8], secrets: &[SecretString], now: SystemTime) -> Result<(), Refusal> {
+        signed(self.algorithm, &[&self.before, body], &self.signature, secrets)?;
+        // The time counts only once it is known who wrote it.
+        let Some(time) = self.time else { return Ok(()) };
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if time.saturating_add(TOLERANCE.as_secs()) < now {
+            Err(Refusal::TooOld)
+        } else if time > now.saturating_add(TOLERANCE.as_secs()) {
+            Err(Refusal::TooNew)
+        } else {
+            Ok(())
         }
     }
 }
@@ -187,7 +200,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
         let now = UNIX_EPOCH + Duration::from_secs(TIKTOK_TIME);
-        verify(platform, &headers, body.as_bytes(), &["an older secret".into(), secret.into()], now)
+        claim(platform, &headers)?.check(body.as_bytes(), &["an older secret".into(), secret.into()], now)
     }
 
     const META: &str = "9ecc9e42f3b8e7aa3d3b5aa102e10f5ff5693283258240f126b00d7bf2874f8d";
@@ -261,7 +274,7 @@ mod tests {
         headers.append(name.clone(), value.clone());
         let secrets = ["app_secret_example".into()];
         let judge = |headers: &HeaderMap| {
-            verify(Platform::Instagram, headers, META_BODY.as_bytes(), &secrets, SystemTime::now())
+            claim(Platform::Instagram, headers)?.check(META_BODY.as_bytes(), &secrets, SystemTime::now())
         };
         assert_eq!(judge(&headers), Ok(()));
         headers.append(name, value);
@@ -276,7 +289,7 @@ mod tests {
         headers.insert("tiktok-signature", HeaderValue::from_str(&value).expect("a header"));
         let at = |seconds: u64| {
             let now = UNIX_EPOCH + Duration::from_secs(seconds);
-            verify(Platform::Tiktok, &headers, TIKTOK_BODY.as_bytes(), &["client_secret_example".into()], now)
+            claim(Platform::Tiktok, &headers)?.check(TIKTOK_BODY.as_bytes(), &["client_secret_example".into()], now)
         };
         assert_eq!(at(TIKTOK_TIME + 300), Ok(()));
         assert_eq!(at(TIKTOK_TIME + 301), Err(Refusal::TooOld));

@@ -16,12 +16,14 @@ pub struct Stored {
     /// Of accounts that nobody has connected.
     pub unconnected: u64,
     pub outdated: u64,
+    /// Of people who were removed on request.
+    pub removed: u64,
 }
 
 /// How far a deletion is that a person asked for.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Deletion {
-    /// "received" or "done"
+    /// "received", "done" or "failed"
     pub status: String,
     pub requested_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
