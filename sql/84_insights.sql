@@ -421,7 +421,7 @@ begin
   if json_array_length(coalesce(store_insights.result -> 'posts', '[]')) > 0 then
     posts := (analytics_private.store_posts(account, store_insights.result ->> 'posts', store_insights.captured_at, 'api') ->> 'posts')::bigint;
     insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id, next_at)
-    select c.workspace_id, c.social_account_id, c.platform_post_id, analytics_private.post_due_at(account.platform, c.posted_at, store_insights.captured_at)
+    select distinct on (c.platform_post_id) c.workspace_id, c.social_account_id, c.platform_post_id, analytics_private.post_due_at(account.platform, c.posted_at, store_insights.captured_at)
     from json_to_recordset(store_insights.result -> 'posts') j (id text) join analytics.top_content c
       on c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.platform_post_id = j.id
     on conflict (workspace_id, social_account_id, platform_post_id) do update set next_at = excluded.next_at, gone_at = null;

@@ -145,6 +145,11 @@ select is((pg_temp.state(1, 'posts')).reads_all, false, 'from now on the news ar
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'posts', '{"captured_at": "2026-06-01", "posts": [{"id": "", "posted_at": "x"}]}')$$), 'PT400', 'what cannot be read is refused');
 select is((pg_temp.state(1, 'posts')).claim is null, true, 'and changes nothing');
 
+-- A list that moves while it is read.
+select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb, 'posts', (select jsonb_agg(jsonb_build_object('id', '905', 'posted_at', now() - interval '1 hour', 'likes', 4)) from generate_series(1, 2)))) ->> 'state',
+  'stored', 'a post that is twice in an answer keeps nothing away');
+select is((select count(*) from analytics_private.post_schedules where platform_post_id = '905'), 1::bigint, 'and is there once');
+
 -- A post that becomes due while its list is read is not missing from it.
 insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, captured_at) values (:'studio', pg_temp.acc(1), '903', now() - interval '3 hours', now()) \g /dev/null
 insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id, next_at) values (:'studio', pg_temp.acc(1), '903', clock_timestamp() + interval '1 hour') \g /dev/null

@@ -19,7 +19,8 @@ const LONGEST_ADDRESS: usize = 2000;
 /// The way through a list of posts, newest first.
 pub(super) struct Walk<'a> {
     task: &'a Task,
-    fresh: HashSet<&'a str>,
+    /// Fresh, or met before on the way: a list that moves while it is read has a post twice.
+    known: HashSet<String>,
     taken: usize,
     /// Of the page at hand.
     newest: Option<DateTime<Utc>>,
@@ -28,14 +29,13 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(task: &'a Task) -> Self {
-        let fresh = task.fresh_posts.iter().map(String::as_str).collect();
-        Walk { task, fresh, taken: 0, newest: None, has_news: false }
+        Walk { task, known: task.fresh_posts.iter().cloned().collect(), taken: 0, newest: None, has_news: false }
     }
 
     /// Whether this post of the page at hand is to be measured.
     pub(super) fn takes(&mut self, id: &str, posted_at: DateTime<Utc>) -> bool {
         self.newest = self.newest.max(Some(posted_at));
-        let is_due = !self.fresh.contains(id);
+        let is_due = self.known.insert(id.to_owned());
         self.taken += usize::from(is_due);
         self.has_news |= is_due;
         is_due
@@ -153,6 +153,15 @@ pub(super) mod tests {
         assert_eq!(walk.end(false), None, "a page that may still miss one that is due");
         assert!(!walk.takes("2", hours_ago(7)));
         assert_eq!(walk.end(false).map(|listing| listing.is_whole), Some(false));
+    }
+
+    #[test]
+    fn a_post_that_is_twice_in_a_list_is_taken_once() {
+        let task = task("posts", Vec::new());
+        let mut walk = Walk::new(&task);
+        assert!(walk.takes("1", hours_ago(1)) && !walk.takes("1", hours_ago(1)));
+        assert_eq!(walk.end(false), None);
+        assert!(!walk.takes("1", hours_ago(1)) && walk.takes("2", hours_ago(2)), "nor on the next page");
     }
 
     #[test]

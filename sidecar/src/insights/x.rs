@@ -161,6 +161,7 @@ struct Tally {
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let mut wanted: Vec<&Metric> = task.wanted("post", "post").collect();
     let fresh: HashSet<&str> = task.fresh_posts.iter().map(String::as_str).collect();
+    let mut seen = HashSet::new();
     let (spans, back_to) = spans(task, Utc::now());
     let mut tally = Tally::default();
     let mut pages = 0;
@@ -178,7 +179,8 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             tally.refused += untold.len();
             let known: Vec<&str> = untold.into_iter().filter(|id| !fresh.contains(id)).collect();
             found.extend(without_authors(asker, &wanted, &known).await?);
-            gathered.posts.extend(found.into_iter().filter(|post| !fresh.contains(post.id.as_str())));
+            found.retain(|post| !fresh.contains(post.id.as_str()));
+            gathered.posts.extend(first_of_each(found, &mut seen));
             pages += 1;
             token = page.meta.and_then(|meta| meta.next_token);
             if token.is_none() {
@@ -196,6 +198,12 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     }
     gathered.listing = Some(Listing { is_whole: task.reads_all, back_to });
     Ok(())
+}
+
+/// A time line that moves while it is read has a post twice.
+fn first_of_each(mut found: Vec<Post>, seen: &mut HashSet<String>) -> Vec<Post> {
+    found.retain(|post| seen.insert(post.id.clone()));
+    found
 }
 
 fn authors(wanted: &[&Metric], code: &str, of_app: bool) -> Vec<Refused> {
@@ -401,6 +409,14 @@ mod tests {
             "organic_metrics": null, "attachments": {"media_keys": "3_1"}}))
         .expect("a post");
         assert_eq!((post.likes, post.views, post.extra_data.len(), post.media_type), (None, None, 0, Some("text")));
+    }
+
+    #[test]
+    fn a_post_that_is_twice_in_a_time_line_is_stored_once() {
+        let post = |id: &str| Post { id: id.to_owned(), ..Post::default() };
+        let mut seen = HashSet::new();
+        assert_eq!(first_of_each(vec![post("2"), post("2")], &mut seen).len(), 1);
+        assert_eq!(first_of_each(vec![post("2"), post("1")], &mut seen), [post("1")], "nor on the next page");
     }
 
     #[test]
