@@ -102,7 +102,7 @@ create unique index if not exists account_schedules_claim_key on analytics_priva
 alter table analytics_private.account_schedules enable row level security;
 alter table analytics_private.account_schedules set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 comment on table analytics_private.account_schedules is 'when a connected account is asked for what; goes with its tokens';
-comment on column analytics_private.account_schedules.reads_all is 'of posts: their list was never read to its end yet';
+comment on column analytics_private.account_schedules.reads_all is 'of posts: their list was never read to its end yet, or as far as any list is read';
 comment on column analytics_private.account_schedules.stale_version is 'the version of the access token that was not accepted; refused again in a later version, the access is over';
 
 create table if not exists analytics_private.post_schedules (
@@ -458,6 +458,8 @@ declare
   at constant timestamptz := clock_timestamp();
   captured constant timestamptz := least((sidecar_store_insights.result ->> 'captured_at')::timestamptz, at);
   stored jsonb := jsonb_build_object();
+  n_posts bigint := 0;
+  reads_on boolean;
   every interval;
   wait interval;
   is_over boolean := false;
@@ -492,10 +494,21 @@ begin
     perform analytics_private.note_refusals(account, held.provider, sidecar_store_insights.result -> 'refused');
   end if;
 
+  reads_on := held.reads_all;
+  if held.kind = 'posts' then
+    n_posts := coalesce((stored ->> 'posts')::bigint, 0);
+    reads_on := case
+      when (sidecar_store_insights.result #>> '{listing,is_whole}')::boolean then false
+      -- Read as far as was meant. A first reading that finds nothing more to measure is over, whatever its end.
+      when sidecar_store_insights.failure is null or sidecar_store_insights.result #>> '{listing,is_whole}' is not null then held.reads_all and n_posts > 0
+      -- Of a list that broke off the newer part is stored: only reading all of it again finds what is new in the rest.
+      else held.reads_all or n_posts > 0 end;
+  end if;
+
   every := (select c.every from analytics_private.insight_cadences c where c.platform = account.platform and c.kind = held.kind and c.older_than = '0');
   case
     when sidecar_store_insights.failure is null then
-      wait := case when held.kind = 'posts' and held.reads_all and (sidecar_store_insights.result #>> '{listing,is_whole}')::boolean is not true then interval '1 minute'
+      wait := case when reads_on and n_posts > 0 then interval '1 minute'
         -- Spread, so that accounts which were connected together drift apart.
         else coalesce(every, '1 day') * (0.95 + random() * 0.1) end;
     when sidecar_store_insights.failure = 'unfinished' then
@@ -538,8 +551,7 @@ begin
     update analytics.social_accounts a set status_reason = null, status_remedy = null where a.workspace_id = account.workspace_id and a.id = account.id;
   end if;
   update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = at + greatest(wait, '10 milliseconds'),
-    -- Of a list that broke off the newer part is stored: only reading all of it again finds what is new in the rest.
-    reads_all = (s.reads_all or s.kind = 'posts' and sidecar_store_insights.failure is not null and coalesce((stored ->> 'posts')::bigint, 0) > 0) and not (s.kind = 'posts' and coalesce((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean, false)),
+    reads_all = reads_on,
     failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure in ('throttled', 'unfinished') then s.failures else s.failures + 1 end,
     stale_version = case when sidecar_store_insights.failure is null then null else held.stale_version end,
     last_error = case when sidecar_store_insights.failure <> 'unfinished' then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,

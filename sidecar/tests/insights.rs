@@ -283,8 +283,9 @@ async fn posts_that_are_fresh_are_not_measured_and_a_pull_has_an_end() {
 
     let mut task = connected.task("posts");
     task.most_posts = 3;
-    let gathered = connected.whole(&task).await;
+    let (gathered, _, calls) = connected.gather(&task).await;
     assert_eq!(gathered.posts.iter().map(|post| post.id.clone()).collect::<Vec<_>>(), ids(0..3));
+    assert_eq!(calls, 1 + 3, "a page, and a call a post");
     assert_eq!(gathered.listing.as_ref().map(|it| it.is_whole), Some(false));
     // The next goes on where this one ended.
     task.fresh_posts = ids(0..3);

@@ -145,6 +145,15 @@ select is((pg_temp.state(1, 'posts')).reads_all, false, 'from now on the news ar
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'posts', '{"captured_at": "2026-06-01", "posts": [{"id": "", "posted_at": "x"}]}')$$), 'PT400', 'what cannot be read is refused');
 select is((pg_temp.state(1, 'posts')).claim is null, true, 'and changes nothing');
 
+-- A first reading goes on as long as it finds something to measure.
+update analytics_private.account_schedules set reads_all = true where social_account_id = pg_temp.acc(1) and kind = 'posts';
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb, 'posts', jsonb_build_array(jsonb_build_object('id', '906', 'posted_at', now() - interval '1 hour')))) \g /dev/null
+select is(pg_temp.lines($$select (s).reads_all, (s).next_at < clock_timestamp() + interval '2 minutes' from pg_temp.state(1, 'posts') s$$), '(t,t)', 'a portion is followed by the next');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb)) \g /dev/null
+select is(pg_temp.lines($$select (s).reads_all, (s).next_at > clock_timestamp() + interval '50 minutes' from pg_temp.state(1, 'posts') s$$), '(f,t)', 'one that finds nothing is the last, though the list has no end');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb, 'posts', jsonb_build_array(jsonb_build_object('id', '907', 'posted_at', now() - interval '1 hour'))), 'denied') \g /dev/null
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'a list that was read as far as was meant is not read again because something in it is denied');
+
 -- A list that moves while it is read.
 select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb, 'posts', (select jsonb_agg(jsonb_build_object('id', '905', 'posted_at', now() - interval '1 hour', 'likes', 4)) from generate_series(1, 2)))) ->> 'state',
   'stored', 'a post that is twice in an answer keeps nothing away');

@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
+use super::listing::{Walk, address, api_names, count, moment, put, text};
 use super::meta::{Insight, Insights, Paging, after, flows, insight, levels, series};
 use super::read::{is_id, start_of};
-use super::store::{Audience, Gathered, Listing, Metric, Post, Refused, Task};
+use super::store::{Audience, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -130,7 +130,7 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     let mut measuring = Measuring::default();
     let mut start: Option<String> = None;
     let mut has_summaries = task.may_ask("post", SUMMARIES_NAME);
-    for _ in 0..MOST_PAGES {
+    loop {
         let fields = if has_summaries { format!("{FIELDS},{SUMMARIES}") } else { FIELDS.to_owned() };
         let mut query = vec![("fields", fields.as_str()), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
@@ -160,8 +160,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             return measuring.end();
         }
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    measuring.end()
 }
 
 /// The insights of posts, as long as they are given at all.

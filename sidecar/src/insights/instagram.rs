@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
+use super::listing::{Walk, address, api_names, count, moment, put, text};
 use super::meta::{Insights, Paging, after, flows, insight, levels, series};
 use super::read::{is_id, said, start_of};
-use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Refused, Task};
+use super::store::{Audience, Capture, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -171,7 +171,7 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     let path = format!("{}/media", task.platform_user_id);
     let mut walk = Walk::new(task);
     let mut start: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut query = vec![("fields", FIELDS), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
         let page: Page = asker.get("media", &path, &query).await?;
@@ -187,8 +187,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             return Ok(());
         }
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 /// The kind of post, of which each has metrics of its own.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, capture, count, put, sum, text};
+use super::listing::{Walk, capture, count, put, sum, text};
 use super::read::{is_id, said, start_of};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop};
@@ -325,8 +325,8 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     let metrics: Vec<&Metric> = task.wanted("post", "post").collect();
     let mut walk = Walk::new(task);
     let mut measuring = Measuring::default();
-    for read in 0..MOST_PAGES {
-        let start = read * PAGE_SIZE;
+    let mut start = 0;
+    loop {
         let path = format!("rest/posts?q=author&author={author}&count={PAGE_SIZE}&start={start}&sortBy=CREATED");
         let page: Page = asker.get("posts", &path, &[]).await?;
         let due = page.elements.iter().filter_map(|item| Some((kind(&item.id)?, item, item.posted_at()?)));
@@ -341,9 +341,8 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         if gathered.listing.is_some() {
             return measuring.end();
         }
+        start += PAGE_SIZE;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    measuring.end()
 }
 
 /// The numbers of posts. One that the organisation may not see denies the whole call: it is found by halves.

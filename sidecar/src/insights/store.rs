@@ -155,6 +155,7 @@ pub struct Refused {
 /// How far the list of posts was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listing {
+    /// To its end, or as far as a list is ever read.
     pub is_whole: bool,
     pub back_to: Option<DateTime<Utc>>,
 }

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, capture, count, put, text, whole};
-use super::store::{Gathered, Listing, Metric, Post, Refused, Task};
+use super::listing::{Walk, address, api_names, capture, count, put, text, whole};
+use super::store::{Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop, Way, is_unserved};
 use crate::oauth::TokenError;
 
@@ -64,10 +64,10 @@ struct Videos {
 
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let mut wanted: Vec<&Metric> = task.wanted("post", "video").collect();
-    let mut walk = Walk::new(task);
+    let mut walk = Walk::to_the_end(task);
     let mut cursor: Option<i64> = None;
     let mut is_probed = false;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut body = json!({"max_count": PAGE_SIZE});
         if let Some(cursor) = cursor {
             body["cursor"] = cursor.into();
@@ -96,8 +96,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         }
         cursor = next;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 fn fields(metrics: String) -> String {

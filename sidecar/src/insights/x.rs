@@ -187,7 +187,7 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
                 break;
             }
             if pages >= MOST_PAGES {
-                gathered.listing = Some(Listing { is_whole: false, back_to: None });
+                gathered.listing = Some(Listing { is_whole: true, back_to: None });
                 return Ok(());
             }
         }

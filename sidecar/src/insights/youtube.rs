@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, api_names, capture, count, moment, put, sum, text};
+use super::listing::{Walk, api_names, capture, count, moment, put, sum, text};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop, Way};
 use crate::oauth::TokenError;
@@ -301,9 +301,9 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         gathered.listing = Some(Listing { is_whole: false, back_to: None });
         return Ok(());
     };
-    let mut walk = Walk::new(task);
+    let mut walk = Walk::to_the_end(task);
     let mut token: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut query =
             vec![("part", "contentDetails,status"), ("playlistId", uploads.as_str()), ("maxResults", PAGE_SIZE)];
         query.extend(token.as_deref().map(|token| ("pageToken", token)));
@@ -329,8 +329,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         }
         token = next;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 /// Likes that are hidden and comments that are closed are missing, so unknown.
