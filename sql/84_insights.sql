@@ -28,7 +28,7 @@ alter table analytics_private.insight_cadences enable row level security;
 comment on table analytics_private.insight_cadences is 'how often a platform is asked for what; a platform without rows is not asked. An operator may change it';
 comment on column analytics_private.insight_cadences.kind is 'account: its numbers; audience: who follows it; posts: what is new; post: the numbers of one post';
 comment on column analytics_private.insight_cadences.older_than is 'of a post: the row with the greatest age that it has reached holds';
-comment on column analytics_private.insight_cadences.every is 'null: no longer';
+comment on column analytics_private.insight_cadences.every is 'null: no longer; of all kinds but posts, from the next pull of an account on';
 
 -- Half of a post's reach comes within its first day. Stories are gone after a day.
 insert into analytics_private.insight_cadences (platform, kind, older_than, every)
@@ -118,7 +118,7 @@ create table if not exists analytics_private.post_schedules (
 alter table analytics_private.post_schedules enable row level security;
 comment on table analytics_private.post_schedules is 'when a post of a connected account is measured again';
 comment on column analytics_private.post_schedules.next_at is 'null: no more';
-comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer';
+comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer; listed again, it is measured again';
 
 create table if not exists analytics_private.metric_refusals (
   workspace_id uuid not null,
@@ -196,13 +196,13 @@ $$;
 create or replace trigger oauth_tokens_insights after insert or update of first_consent_at on analytics_private.oauth_tokens
   for each row execute function analytics_private.schedule_insights();
 
--- Accounts that were connected before this file, or a cadence, was there.
+-- Accounts that were connected before this file, or a cadence, was there; and those of a cadence that is there again.
 insert into analytics_private.account_schedules (workspace_id, social_account_id, kind, provider)
 select t.workspace_id, t.social_account_id, c.kind, t.provider
 from analytics_private.oauth_tokens t join analytics.social_accounts a on a.workspace_id = t.workspace_id and a.id = t.social_account_id
   join analytics_private.insight_cadences c on c.platform = a.platform
-where c.kind <> 'post' and c.every is not null
-on conflict (workspace_id, social_account_id, kind) do nothing;
+where c.kind <> 'post' and c.every is not null and a.status in ('active', 'expiring')
+on conflict (workspace_id, social_account_id, kind) do update set next_at = now() where account_schedules.next_at = 'infinity';
 
 insert into analytics_private.insight_turns (workspace_id, provider) select distinct s.workspace_id, s.provider from analytics_private.account_schedules s on conflict do nothing;
 
@@ -331,7 +331,7 @@ begin
         join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.social_account_id
         cross join lateral (select analytics_private.refused_metrics(sidecar_take_insights.provider, a.platform, k.workspace_id, k.social_account_id) as refused) r
         cross join lateral (
-          select coalesce(array_agg(y.platform_post_id::text) filter (where y.next_at is null or y.next_at > clock_timestamp()), '{}') as fresh_posts,
+          select coalesce(array_agg(y.platform_post_id::text) filter (where y.gone_at is null and (y.next_at is null or y.next_at > clock_timestamp())), '{}') as fresh_posts,
             min(c.posted_at) filter (where y.next_at <= clock_timestamp()) as oldest_due
           from analytics_private.post_schedules y join analytics.top_content c on c.workspace_id = y.workspace_id and c.social_account_id = y.social_account_id and c.platform_post_id = y.platform_post_id
           where k.kind = 'posts' and y.workspace_id = k.workspace_id and y.social_account_id = k.social_account_id) p
@@ -400,8 +400,8 @@ begin
       read.reasons, 'api') ->> 'recorded')::bigint;
   end if;
   for given in
-    select j.audience, j.base, j.age_ranges, j.genders, j.countries, j.cities, j.facets
-    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, base bigint, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb, facets jsonb)
+    select j.audience, j.age_ranges, j.genders, j.countries, j.cities, j.facets
+    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb, facets jsonb)
   loop
     insights := null;
     insights.workspace_id := account.workspace_id;
@@ -409,7 +409,6 @@ begin
     insights.audience := given.audience;
     insights.captured_at := store_insights.captured_at;
     insights.snapshot_date := (store_insights.captured_at at time zone 'UTC')::date;
-    insights.base := given.base;
     insights.age_ranges := given.age_ranges;
     insights.genders := given.genders;
     insights.countries := given.countries;
@@ -462,11 +461,13 @@ declare
   reads_on boolean;
   every interval;
   wait interval;
+  due_at timestamptz;
+  is_portion constant boolean := coalesce(sidecar_store_insights.failure = 'unfinished' and sidecar_store_insights.result is not null, false);
   is_over boolean := false;
 begin
-  if sidecar_store_insights.failure not in ('stale', 'final', 'denied', 'refused', 'configuration', 'throttled', 'temporary', 'malformed', 'sealed', 'unfinished') then
+  if sidecar_store_insights.failure not in ('stale', 'final', 'denied', 'refused', 'configuration', 'throttled', 'throttled_account', 'temporary', 'malformed', 'sealed', 'unfinished') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such kind of failure',
-      'stale, final, denied, refused, configuration, throttled, temporary, malformed, sealed or unfinished', '{"field": "failure"}');
+      'stale, final, denied, refused, configuration, throttled, throttled_account, temporary, malformed, sealed or unfinished', '{"field": "failure"}');
   elsif sidecar_store_insights.result is not null and sidecar_store_insights.result ->> 'captured_at' is null then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'captured_at is missing', null, '{"field": "result"}');
   end if;
@@ -510,8 +511,9 @@ begin
     when sidecar_store_insights.failure is null then
       wait := case when reads_on and n_posts > 0 then interval '1 minute'
         -- Spread, so that accounts which were connected together drift apart.
-        else coalesce(every, '1 day') * (0.95 + random() * 0.1) end;
-    when sidecar_store_insights.failure = 'unfinished' then
+        else every * (0.95 + random() * 0.1) end;
+    -- Something came: the next pull goes on behind it.
+    when is_portion then
       wait := '1 second';
     when sidecar_store_insights.failure = 'throttled' then
       wait := make_interval(secs => least(greatest(coalesce(sidecar_store_insights.retry_after_seconds, 60), 1), 86400));
@@ -523,7 +525,8 @@ begin
       -- What is known of an older token says nothing about the one that is stored.
       is_over := tokens.version is not distinct from sidecar_store_insights.version;
       wait := '1 minute';
-    when sidecar_store_insights.failure = 'stale' then
+    -- Once a token: one that cannot be renewed is not shown again and again.
+    when sidecar_store_insights.failure = 'stale' and (tokens.version is distinct from sidecar_store_insights.version or held.stale_version is distinct from tokens.version) then
       if tokens.version is not distinct from sidecar_store_insights.version then
         update analytics_private.oauth_tokens t set refresh_at = least(t.refresh_at, at) where t.workspace_id = held.workspace_id and t.social_account_id = held.social_account_id;
         held.stale_version := tokens.version;
@@ -535,8 +538,12 @@ begin
       -- The same question gets the same answer until somebody changes something.
       if sidecar_store_insights.failure in ('denied', 'refused', 'configuration', 'sealed') then
         wait := greatest(wait, least(every, '6 hours'));
+      elsif sidecar_store_insights.failure = 'throttled_account' then
+        wait := greatest(wait, '1 minute');
       end if;
   end case;
+  -- Nobody is asked whose access is over, nor where an operator has ended the cadence.
+  due_at := case when is_over or every is null or account.status = 'reconnect_required' then 'infinity' else at + greatest(wait, '10 milliseconds') end;
   if is_over then
     perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', analytics_private.platform_in_words(held.provider))));
   end if;
@@ -550,18 +557,18 @@ begin
       and s.kind <> held.kind and s.failures > 0) then
     update analytics.social_accounts a set status_reason = null, status_remedy = null where a.workspace_id = account.workspace_id and a.id = account.id;
   end if;
-  update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = at + greatest(wait, '10 milliseconds'),
+  update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = due_at,
     reads_all = reads_on,
-    failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure in ('throttled', 'unfinished') then s.failures else s.failures + 1 end,
+    failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure = 'throttled' or is_portion then s.failures else s.failures + 1 end,
     stale_version = case when sidecar_store_insights.failure is null then null else held.stale_version end,
-    last_error = case when sidecar_store_insights.failure <> 'unfinished' then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,
+    last_error = case when not is_portion then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,
     succeeded_at = case when sidecar_store_insights.failure is null then at else s.succeeded_at end
   where s.workspace_id = held.workspace_id and s.social_account_id = held.social_account_id and s.kind = held.kind;
-  return jsonb_build_object('state', case when is_over then 'reconnect_required' when sidecar_store_insights.failure is null then 'stored' else 'later' end, 'next_at', at + wait) || stored;
+  return jsonb_build_object('state', case when is_over then 'reconnect_required' when sidecar_store_insights.failure is null then 'stored' else 'later' end, 'next_at', due_at) || stored;
 end
 $$;
 comment on function analytics_private.sidecar_store_insights(uuid, json, text, text, double precision, bigint) is
-  'ends a pull, in one transaction: stores what came (metrics, audiences, posts, with refused metrics noted), whole or up to a failure, and says when the next one is. final ends the access, stale renews it first and ends it when that changed nothing, throttled makes all accounts of the provider wait, all else is tried again. {state: stored|later|reconnect_required|superseded, next_at, metrics, audiences, posts}; errors: VALIDATION_ERROR, CONFLICT';
+  'ends a pull, in one transaction: stores what came (metrics, audiences, posts, with refused metrics noted), whole or up to a failure, and says when the next one is. final ends the access, stale renews it first and ends it when that changed nothing, throttled makes all accounts of the provider wait, throttled_account this one, all else is tried again. {state: stored|later|reconnect_required|superseded, next_at, metrics, audiences, posts}; errors: VALIDATION_ERROR, CONFLICT';
 
 create or replace function analytics_private.sidecar_release_insights(claim uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

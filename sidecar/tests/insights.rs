@@ -313,7 +313,7 @@ async fn an_app_whose_limit_is_used_up_stops_at_once_with_what_it_has() {
         let mut asker = connected.asker();
         let mut gathered = Gathered::new(Utc::now());
         gather(&mut asker, &connected.task("audience"), &mut gathered).await.expect("answered");
-        assert_eq!(asker.usage.map(|usage| usage.percent), Some(95), "the headers are read");
+        assert_eq!(asker.usage, Some(95), "the headers are read");
         assert_eq!(connected.remote.gate.allowance(5, 0), 0, "nothing new is begun");
 
         connected.standin.oauth().change(|settings| settings.usage = 103);
@@ -321,6 +321,30 @@ async fn an_app_whose_limit_is_used_up_stops_at_once_with_what_it_has() {
         assert!(matches!(stop, Some(Stop::Failed(TokenError::Throttled { .. }))), "{stop:?}");
         assert!(gathered.is_empty());
         assert_eq!(calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_account_whose_limit_is_used_up_keeps_no_other_back() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        for usage in [95, 103] {
+            connected.standin.oauth().change(|settings| settings.account_usage = usage);
+            let mut asker = connected.asker();
+            let mut gathered = Gathered::new(Utc::now());
+            let stop = gather(&mut asker, &connected.task("audience"), &mut gathered).await.err();
+            assert_eq!(connected.remote.gate.allowance(5, 0), 5);
+            let Some(stop) = stop else {
+                assert_eq!(asker.usage, Some(12), "that of our app");
+                continue;
+            };
+            let expected = Some(Duration::from_secs(5 * 60));
+            assert!(
+                matches!(stop, Stop::Failed(TokenError::ThrottledAccount { retry_after, .. }) if retry_after == expected),
+                "{stop:?}"
+            );
+            assert_eq!(asker.calls, 1);
+        }
     }
 }
 

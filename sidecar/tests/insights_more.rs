@@ -334,7 +334,7 @@ async fn a_token_of_another_account_fills_nothing() {
 async fn used_up_limits_say_how_long() {
     for (platform, least, most) in [
         (Platform::Tiktok, None, None),
-        (Platform::X, Some(290), Some(301)),
+        (Platform::X, Some(6 * 3600), Some(6 * 3600)),
         (Platform::Youtube, Some(0), Some(25 * 3600)),
     ] {
         let connected = connect(platform, "mira").await;
@@ -348,6 +348,14 @@ async fn used_up_limits_say_how_long() {
         assert!(gathered.is_empty() && calls == 1);
         assert_eq!(connected.remote.gate.allowance(5, 0), 0, "nothing new is begun");
     }
+    let connected = connect(Platform::X, "mira").await;
+    connected.standin.oauth().change(|settings| settings.account_usage = 103);
+    let (_, stop, calls) = connected.gather(&connected.task("account")).await;
+    let Some(Stop::Failed(TokenError::ThrottledAccount { retry_after: Some(wait), .. })) = stop else {
+        panic!("{stop:?}")
+    };
+    assert!((290..=301).contains(&wait.as_secs()) && calls == 1, "{wait:?}");
+    assert_eq!(connected.remote.gate.allowance(5, 0), 5, "a person's window keeps no other back");
     for (name, hours) in [("usage_capped", 6), ("no_credits", 6)] {
         let connected = connect(Platform::X, "mira").await;
         connected.standin.add_fault(Rule::refusal("x", name));

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::Remote;
 use crate::connect::refresh::carried;
 use crate::metrics::Metrics;
-use crate::oauth::{TokenError, Usage};
+use crate::oauth::TokenError;
 use crate::queue::QueueError;
 use crate::secrets::{Binding, Keyring};
 use store::{Failure, Gathered, Refused, Store, Task};
@@ -39,7 +39,7 @@ const POLL: Duration = Duration::from_secs(1);
 const PULL_LIMIT: Duration = Duration::from_secs(150);
 const LEASE: Duration = Duration::from_secs(600);
 
-/// Percent of our limit from which on the others wait, and for how long where the provider does not say.
+/// Percent of our app's limit from which on all wait, and for how long where the provider does not say.
 const NEARLY_FULL: u32 = 90;
 const BREATHER: Duration = Duration::from_secs(60);
 
@@ -77,8 +77,8 @@ pub struct Asker<'a> {
     token: SecretString,
     until: Instant,
     stop: CancellationToken,
-    /// The fullest our limit was in any answer.
-    pub usage: Option<Usage>,
+    /// The most of our limit that was used in any answer, in percent.
+    pub usage: Option<u32>,
     pub calls: u32,
 }
 
@@ -127,11 +127,8 @@ impl<'a> Asker<'a> {
         self.metrics.observe_request(self.remote.gate.name(), target, name, started.elapsed());
         match answer {
             Ok((data, usage)) => {
-                let is_full = usage.filter(|usage| usage.percent >= NEARLY_FULL);
-                call.settle(true, is_full.map(|usage| usage.regain.unwrap_or(BREATHER)));
-                if usage.map(|usage| usage.percent) > self.usage.map(|usage| usage.percent) {
-                    self.usage = usage;
-                }
+                call.settle(true, usage.filter(|percent| *percent >= NEARLY_FULL).map(|_| BREATHER));
+                self.usage = self.usage.max(usage);
                 Ok(data)
             }
             Err(error) => {
@@ -302,8 +299,11 @@ impl Puller {
         let mut gathered = Gathered::new(Utc::now());
         let stop = gather(&mut asker, task, &mut gathered).await.err();
         gathered.captured_at = Utc::now();
-        if let Some(usage) = asker.usage.filter(|usage| usage.percent >= NEARLY_FULL) {
-            carried(|| self.store.note_limit(remote.provider(), usage.percent, usage.regain)).await?;
+        if let Some(percent) = asker.usage.filter(|percent| *percent >= NEARLY_FULL)
+            && let Err(error) = carried(|| self.store.note_limit(remote.provider(), percent, BREATHER)).await
+        {
+            self.metrics.count_queue_error("note_limit");
+            tracing::warn!(%error, percent, "a limit that is nearly used up could not be noted");
         }
         if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() {
             self.store.release(task).await?;
@@ -339,6 +339,7 @@ fn failure(stop: Stop) -> Failure {
         TokenError::Refused { .. } | TokenError::Spent => ("refused", None),
         TokenError::Configuration { .. } => ("configuration", None),
         TokenError::Throttled { retry_after, .. } => ("throttled", *retry_after),
+        TokenError::ThrottledAccount { retry_after, .. } => ("throttled_account", *retry_after),
         TokenError::Temporary { retry_after, .. } => ("temporary", *retry_after),
         TokenError::Malformed { .. } => ("malformed", None),
     };

@@ -221,11 +221,11 @@ impl Store {
         in_time(query.execute(self.0.pool())).await.map(drop)
     }
 
-    pub async fn note_limit(&self, provider: Provider, percent: u32, wait: Option<Duration>) -> Result<(), QueueError> {
+    pub async fn note_limit(&self, provider: Provider, percent: u32, wait: Duration) -> Result<(), QueueError> {
         let query = sqlx::query("select analytics_private.sidecar_note_limit($1, $2, $3)")
             .bind(provider.name())
             .bind(i32::try_from(percent).unwrap_or(i32::MAX))
-            .bind(wait.map(|wait| wait.as_secs_f64()));
+            .bind(wait.as_secs_f64());
         in_time(query.execute(self.0.pool())).await.map(drop)
     }
 }
