@@ -43,9 +43,6 @@ const LEASE: Duration = Duration::from_secs(600);
 const NEARLY_FULL: u32 = 90;
 const BREATHER: Duration = Duration::from_secs(60);
 
-/// What a used-up limit keeps back here is more than pulls: connecting and refreshing. Pulls wait longer in the database.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-
 /// Why a pull ends early.
 #[derive(Debug)]
 pub enum Stop {
@@ -133,9 +130,7 @@ impl<'a> Asker<'a> {
             }
             Err(error) => {
                 let pause = match &error {
-                    TokenError::Throttled { retry_after, .. } => {
-                        Some(retry_after.unwrap_or(BREATHER).min(LONGEST_PAUSE))
-                    }
+                    TokenError::Throttled { retry_after, .. } => Some(retry_after.unwrap_or(BREATHER)),
                     _ => None,
                 };
                 let is_their_trouble = matches!(error, TokenError::Temporary { .. } | TokenError::Malformed { .. });
@@ -184,6 +179,7 @@ impl<'a> Asker<'a> {
                 Err(stop) => return Err(stop),
             }
         }
+        let is_proven = !answers.is_empty();
         // Where nothing at all is served, it is not the metrics that are wrong.
         if found.len() > 1
             && found.len() == names.len()
@@ -194,7 +190,7 @@ impl<'a> Asker<'a> {
         refused.extend(found.into_iter().map(|(name, error)| Refused {
             subject,
             api_name: name.to_owned(),
-            of_app: !is_of_account(&error),
+            of_app: is_of_app(&error, is_proven),
             code: match error {
                 TokenError::Configuration { code } => code.into_owned(),
                 other => other.name().to_owned(),
@@ -211,9 +207,16 @@ fn is_unserved(error: &TokenError) -> bool {
     matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
 }
 
-/// Meta's word for all parameters that it does not take: another account may be served what this one is refused.
-fn is_of_account(error: &TokenError) -> bool {
-    matches!(error, TokenError::Configuration { code } if code == "100")
+/// Whether it is the metric that is wrong, for whomever it is asked: the platform says so, or has answered the same question
+/// without it (`is_proven`). Meta's 100 stands for all parameters that it does not take: another account may be served what
+/// this one is refused.
+fn is_of_app(error: &TokenError, is_proven: bool) -> bool {
+    let TokenError::Configuration { code } = error else { return false };
+    match code.as_ref() {
+        "unknown_metric" | "unknown_field" => true,
+        "100" => false,
+        _ => is_proven,
+    }
 }
 
 /// Fills `gathered` with what the platform says, up to where it stops.
@@ -305,7 +308,8 @@ impl Puller {
             self.metrics.count_queue_error("note_limit");
             tracing::warn!(%error, percent, "a limit that is nearly used up could not be noted");
         }
-        if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() {
+        // Given back it is due at once: only when nobody was asked.
+        if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() && asker.calls == 0 {
             self.store.release(task).await?;
             return Ok("left".to_owned());
         }
@@ -348,4 +352,24 @@ fn failure(stop: Stop) -> Failure {
         other => other.to_string(),
     };
     Failure { kind, message: Some(message), retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_of_our_app_only_where_that_is_known() {
+        let of_app = |code: &'static str| {
+            let error = TokenError::Configuration { code: code.into() };
+            [false, true].map(|is_proven| is_of_app(&error, is_proven))
+        };
+        for code in ["unknown_metric", "unknown_field"] {
+            assert_eq!(of_app(code), [true, true], "{code}");
+        }
+        for code in ["invalid_params", "invalid_request", "invalid_argument"] {
+            assert_eq!(of_app(code), [false, true], "{code}");
+        }
+        assert_eq!(of_app("100"), [false, false]);
+    }
 }
