@@ -268,10 +268,12 @@ end
 $$;
 comment on function analytics_private.insight_days(text, uuid, uuid, jsonb) is 'the days that an account''s platform is asked for: unknown ones, and those that were captured before the platform''s delay was over';
 
+-- What it returns has grown, which cannot be replaced.
+drop function if exists analytics_private.sidecar_take_insights(text, text, integer, integer);
 -- Definer, as all that the sidecar calls: it has no right on any table.
 create or replace function analytics_private.sidecar_take_insights(worker text, provider text, batch integer, lease_seconds integer)
 returns table (workspace_id uuid, account_id uuid, claim uuid, kind text, platform text, platform_user_id text, version bigint, access_token text, metrics jsonb, refused jsonb,
-  days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, most_posts integer)
+  days date[], fresh_posts text[], newest_fresh timestamptz, oldest_due timestamptz, reads_all boolean, most_posts integer)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -326,12 +328,13 @@ begin
       select k.workspace_id, k.social_account_id, k.claim, k.kind::text, a.platform::text, a.platform_user_id::text, t.version, t.access_token,
         analytics_private.insight_metrics(a.platform), r.refused,
         case when k.kind = 'account' then analytics_private.insight_days(a.platform, k.workspace_id, k.social_account_id, r.refused) else '{}' end,
-        p.fresh_posts, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
+        p.fresh_posts, p.newest_fresh, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
       from taken k join analytics.social_accounts a on a.workspace_id = k.workspace_id and a.id = k.social_account_id
         join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.social_account_id
         cross join lateral (select analytics_private.refused_metrics(sidecar_take_insights.provider, a.platform, k.workspace_id, k.social_account_id) as refused) r
         cross join lateral (
           select coalesce(array_agg(y.platform_post_id::text) filter (where y.gone_at is null and (y.next_at is null or y.next_at > clock_timestamp())), '{}') as fresh_posts,
+            max(c.posted_at) filter (where y.gone_at is null and (y.next_at is null or y.next_at > clock_timestamp())) as newest_fresh,
             min(c.posted_at) filter (where y.next_at <= clock_timestamp()) as oldest_due
           from analytics_private.post_schedules y join analytics.top_content c on c.workspace_id = y.workspace_id and c.social_account_id = y.social_account_id and c.platform_post_id = y.platform_post_id
           where k.kind = 'posts' and y.workspace_id = k.workspace_id and y.social_account_id = k.social_account_id) p
@@ -343,7 +346,7 @@ begin
 end
 $$;
 comment on function analytics_private.sidecar_take_insights(text, text, integer, integer) is
-  'claims pulls of a provider''s accounts that are due, the workspaces in turn; none while the limit of our app is used up. Each with the sealed access token, the metrics to ask for, those refused, the days that are not final, the posts that need no measuring yet (fresh_posts) and when the oldest that does was posted; errors: VALIDATION_ERROR';
+  'claims pulls of a provider''s accounts that are due, the workspaces in turn; none while the limit of our app is used up. Each with the sealed access token, the metrics to ask for, those refused, the days that are not final, the posts that need no measuring yet (fresh_posts), when the newest of them was posted and when the oldest that does was; errors: VALIDATION_ERROR';
 
 create or replace function analytics_private.sidecar_note_limit(provider text, percent integer, wait_seconds double precision) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

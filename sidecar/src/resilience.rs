@@ -413,6 +413,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_remote_that_asks_for_a_day_is_left_alone_for_a_quarter_of_an_hour() {
+        let gate = gate();
+        gate.enter().expect("admitted").settle(true, Some(Duration::from_secs(86_400)));
+        tokio::time::advance(Duration::from_secs(899)).await;
+        assert_eq!(gate.allowance(8, 0), 0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(gate.allowance(8, 0), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_stopped_remote_stays_stopped() {
         let gate = gate();
         gate.stop("credentials refused");

@@ -21,12 +21,12 @@ create function pg_temp.connect(place uuid, who uuid, n integer, platform text d
   insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, scopes, issued_at, expires_at, first_consent_at, refresh_at)
   values (place, pg_temp.acc(n), provider, 'insights', 'consent' || n, 'gAAAAA', 'bearer', '{}', now(), now() + interval '60 days', now(), now() + interval '50 days');
 $$;
-create temp table pulls (n serial, account_id uuid, claim uuid, kind text, metrics jsonb, refused jsonb, days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, version bigint);
+create temp table pulls (n serial, account_id uuid, claim uuid, kind text, metrics jsonb, refused jsonb, days date[], fresh_posts text[], newest_fresh timestamptz, oldest_due timestamptz, reads_all boolean, version bigint);
 -- Claims so many; which accounts and kinds, in the order of claiming.
 create function pg_temp.take(batch integer, provider text default 'instagram') returns text language sql as $$
-  with t as (insert into pulls (account_id, claim, kind, metrics, refused, days, fresh_posts, oldest_due, reads_all, version)
-    select t.account_id, t.claim, t.kind, t.metrics, t.refused, t.days, t.fresh_posts, t.oldest_due, t.reads_all, t.version
-    from analytics_private.sidecar_take_insights('a test', provider, batch, 60) with ordinality t (workspace_id, account_id, claim, kind, platform, platform_user_id, version, access_token, metrics, refused, days, fresh_posts, oldest_due, reads_all, most_posts, o) order by t.o
+  with t as (insert into pulls (account_id, claim, kind, metrics, refused, days, fresh_posts, newest_fresh, oldest_due, reads_all, version)
+    select t.account_id, t.claim, t.kind, t.metrics, t.refused, t.days, t.fresh_posts, t.newest_fresh, t.oldest_due, t.reads_all, t.version
+    from analytics_private.sidecar_take_insights('a test', provider, batch, 60) with ordinality t (workspace_id, account_id, claim, kind, platform, platform_user_id, version, access_token, metrics, refused, days, fresh_posts, newest_fresh, oldest_due, reads_all, most_posts, o) order by t.o
     returning n, account_id, kind)
   select string_agg(right(t.account_id::text, 2)::integer || ' ' || t.kind, ', ' order by t.n) from t
 $$;
@@ -130,7 +130,7 @@ select is(pg_temp.lines($$select platform_post_id, likes_count, reach, round(eng
 select is((select array_agg(source)::text from analytics.post_analytics where social_account_id = pg_temp.acc(1)), '{api,api}', 'and their captures');
 select ok((pg_temp.state(1, 'posts')).next_at < clock_timestamp() + interval '2 minutes', 'a list that was cut short goes on soon');
 select pg_temp.only(1, 'posts') \g /dev/null
-select is(pg_temp.lines($$select fresh_posts, oldest_due, reads_all from pulls order by n desc limit 1$$), '("{901,902}",,t)', 'what was just measured is not measured again');
+select is(pg_temp.lines($$select fresh_posts, newest_fresh = now() - interval '2 hours', oldest_due, reads_all from pulls order by n desc limit 1$$), '("{901,902}",t,,t)', 'what was just measured is not measured again');
 update analytics_private.post_schedules set next_at = now() - interval '1 second' where platform_post_id = '902';
 select pg_temp.only(1, 'posts') \g /dev/null
 select is(pg_temp.lines($$select fresh_posts, oldest_due = now() - interval '40 days' from pulls order by n desc limit 1$$), '({901},t)', 'until it is due');

@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{Walk, address, api_names, count, moment, put, text};
+use super::listing::{Walk, address, count, put, text};
 use super::meta::{Insight, Insights, Measuring, Paging, after, flows, insight, levels, series};
-use super::read::is_id;
+use super::read::{api_names, is_id, moment};
 use super::store::{Audience, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;

@@ -4,9 +4,9 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::listing::{Walk, address, api_names, count, moment, put, text};
+use super::listing::{Walk, address, count, put, text};
 use super::meta::{Insights, Measuring, Paging, after, flows, insight, levels, series};
-use super::read::{is_id, said, start_of};
+use super::read::{api_names, is_id, moment, said, start_of};
 use super::store::{Audience, Capture, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::listing::{Walk, capture, count, put, sum, text};
-use super::read::{is_id, said, start_of};
+use super::listing::{Walk, count, put, sum, text};
+use super::read::{capture, is_id, said, start_of};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;

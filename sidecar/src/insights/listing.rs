@@ -5,14 +5,11 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-pub(super) use super::read::{api_names, capture, moment, whole};
+use super::read::{MOST, whole};
 use super::store::{Listing, Metric, Post, Task};
 
 /// Pages that one pull reads, and so how far back a list is ever followed.
 pub(super) const MOST_PAGES: usize = 200;
-
-/// No platform counts that far, and the database takes no more.
-const MOST: i64 = 1_000_000_000_000_000;
 
 const LONGEST_ADDRESS: usize = 2000;
 
@@ -139,6 +136,7 @@ pub(super) mod tests {
             refused: Json(Vec::new()),
             days: Vec::new(),
             fresh_posts: Vec::new(),
+            newest_fresh: None,
             oldest_due: None,
             reads_all: false,
             most_posts: 3,

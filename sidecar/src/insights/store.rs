@@ -30,6 +30,8 @@ pub struct Task {
     pub days: Vec<NaiveDate>,
     /// Posts that need no measuring yet.
     pub fresh_posts: Vec<String>,
+    /// When the newest of them was posted.
+    pub newest_fresh: Option<DateTime<Utc>>,
     /// When the oldest post that needs it was posted.
     pub oldest_due: Option<DateTime<Utc>>,
     /// The list of posts was never read to its end.

@@ -7,7 +7,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::listing::{MOST_PAGES, capture, count, moment, put, text};
+use super::listing::{MOST_PAGES, count, put, text};
+use super::read::{is_id, moment, said};
 use super::store::{Gathered, Listing, Metric, Post, Refused, Task};
 use super::{Asker, Stop, is_unserved};
 use crate::oauth::TokenError;
@@ -33,11 +34,6 @@ pub(super) async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Ga
         "posts" => posts(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "kind".into() }.into()),
     }
-}
-
-/// Nothing else may become part of an address.
-fn is_id(id: &str) -> bool {
-    (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Beside, or instead of data: why a part of it is missing.
@@ -73,16 +69,14 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
         return Err(TokenError::Refused { code: "other_account".into() }.into());
     }
     let levels = task.wanted("account", "account").filter(|metric| metric.kind == "level");
-    gathered
-        .metrics
-        .extend(levels.map(|metric| capture(metric, None, level(&me.data.public_metrics, &metric.api_name))));
+    gathered.metrics.extend(levels.map(|metric| said(metric, None, level(&me.data.public_metrics, &metric.api_name))));
     Ok(())
 }
 
 /// The number of posts has another name in the newest description of the API.
-fn level(metrics: &Map<String, Value>, name: &str) -> Option<i64> {
+fn level<'a>(metrics: &'a Map<String, Value>, name: &str) -> &'a Value {
     let other = if name == "tweet_count" { "post_count" } else { name };
-    count(metrics.get(name).or_else(|| metrics.get(other))?)
+    metrics.get(name).or_else(|| metrics.get(other)).unwrap_or(&Value::Null)
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +119,15 @@ fn spans(task: &Task, now: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) 
         (false, Some(due), _) => due,
         (false, None, None) => young,
         (false, None, Some(newest)) => {
-            return (vec![Span { since: ("since_id", newest.clone()), until: None, is_told_to_author: true }], None);
+            let since = ("since_id", newest.clone());
+            return if task.newest_fresh.is_some_and(|at| at >= young) {
+                (vec![Span { since, until: None, is_told_to_author: true }], None)
+            } else {
+                // Of what came after an old one, some may be too old for the author's numbers itself.
+                let old = Span { since, until: Some(stamp(young)), is_told_to_author: false };
+                let young = Span { since: ("start_time", stamp(young)), until: None, is_told_to_author: true };
+                (vec![young, old], None)
+            };
         }
     };
     let since = |at| ("start_time", stamp(at));
@@ -179,7 +181,7 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             tally.refused += untold.len();
             let known: Vec<&str> = untold.into_iter().filter(|id| !fresh.contains(id)).collect();
             found.extend(without_authors(asker, &wanted, &known).await?);
-            found.retain(|post| !fresh.contains(post.id.as_str()));
+            // Those that were not due, too: they are paid for.
             gathered.posts.extend(first_of_each(found, &mut seen));
             pages += 1;
             token = page.meta.and_then(|meta| meta.next_token);
@@ -358,6 +360,16 @@ mod tests {
         assert_eq!(spans(&task, now()), (vec![month.clone()], Some(now() - AUTHORS_TIME)));
         task.reads_all = false;
         task.fresh_posts = ["999", "1002", "1001", "x"].map(str::to_owned).into();
+        let old = Span {
+            since: ("since_id", "1002".to_owned()),
+            until: Some("2026-10-22T13:00:00Z".to_owned()),
+            is_told_to_author: false,
+        };
+        for newest in [None, Some(now() - TimeDelta::days(31))] {
+            task.newest_fresh = newest;
+            assert_eq!(spans(&task, now()), (vec![month.clone(), old.clone()], None), "the newest one is old itself");
+        }
+        task.newest_fresh = Some(now() - TimeDelta::days(29));
         let newer = Span { since: ("since_id", "1002".to_owned()), until: None, is_told_to_author: true };
         assert_eq!(spans(&task, now()), (vec![newer], None));
         let due = now() - TimeDelta::days(2);
@@ -431,10 +443,10 @@ mod tests {
 
     #[test]
     fn a_count_of_posts_has_two_names() {
-        let level_of = |metrics: Value| level(metrics.as_object().expect("an object"), "tweet_count");
-        assert_eq!(level_of(json!({"tweet_count": 4})), Some(4));
-        assert_eq!(level_of(json!({"post_count": 5})), Some(5));
-        assert_eq!(level_of(json!({"like_count": 5})), None);
+        let level_of = |metrics: Value| level(metrics.as_object().expect("an object"), "tweet_count").clone();
+        assert_eq!(level_of(json!({"tweet_count": 4})), 4);
+        assert_eq!(level_of(json!({"post_count": 5})), 5);
+        assert_eq!(level_of(json!({"like_count": 5})), Value::Null);
     }
 
     #[test]
