@@ -343,6 +343,16 @@ async fn a_page_and_its_posts() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_denied_either_way_says_nothing_about_its_counts() {
+    let connected = connect_to(Platform::Facebook, Provider::Facebook, "mira").await;
+    let path = format!("/v25.0/{}/posts", connected.account.platform_user_id);
+    connected.standin.add_fault(Rule::refusal("facebook", "10").at("facebook", &path).times(2));
+    let (gathered, stop, calls) = connected.gather(&connected.task("posts")).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Denied { .. }))), "{stop:?}");
+    assert_eq!((gathered.refused.len(), calls), (0, 2));
+}
+
+#[tokio::test]
 async fn insights_of_posts_that_are_denied_leave_what_the_list_says() {
     let connected = connect_to(Platform::Facebook, Provider::Facebook, "mira").await;
     let page = &connected.account.platform_user_id;

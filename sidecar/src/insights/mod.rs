@@ -308,8 +308,7 @@ impl Puller {
             self.metrics.count_queue_error("note_limit");
             tracing::warn!(%error, percent, "a limit that is nearly used up could not be noted");
         }
-        // Given back it is due at once: only when nobody was asked.
-        if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() && asker.calls == 0 {
+        if is_untouched(stop.as_ref(), &gathered, asker.calls) {
             self.store.release(task).await?;
             return Ok("left".to_owned());
         }
@@ -329,6 +328,11 @@ impl Puller {
             other => other,
         }
     }
+}
+
+/// Given back it is due at once, so only when nobody was asked: a pull that never gets anywhere is to wait.
+fn is_untouched(stop: Option<&Stop>, gathered: &Gathered, calls: u32) -> bool {
+    matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() && calls == 0
 }
 
 fn failure(stop: Stop) -> Failure {
@@ -357,6 +361,15 @@ fn failure(stop: Stop) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pull_is_given_back_only_when_nobody_was_asked() {
+        let mut gathered = Gathered::new(Utc::now());
+        assert!(is_untouched(Some(&Stop::Closed), &gathered, 0) && is_untouched(Some(&Stop::OutOfTime), &gathered, 0));
+        assert!(!is_untouched(Some(&Stop::OutOfTime), &gathered, 1) && !is_untouched(None, &gathered, 0));
+        gathered.audiences.push(store::Audience::default());
+        assert!(!is_untouched(Some(&Stop::Closed), &gathered, 0));
+    }
 
     #[test]
     fn a_refusal_is_of_our_app_only_where_that_is_known() {
