@@ -118,7 +118,7 @@ create table if not exists analytics_private.post_schedules (
 alter table analytics_private.post_schedules enable row level security;
 comment on table analytics_private.post_schedules is 'when a post of a connected account is measured again';
 comment on column analytics_private.post_schedules.next_at is 'null: no more';
-comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer; listed again, it is measured again';
+comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer, as far as its list is read; listed again, it is measured again';
 
 create table if not exists analytics_private.metric_refusals (
   workspace_id uuid not null,
