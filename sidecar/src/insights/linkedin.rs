@@ -21,6 +21,8 @@ const GAINS: &str = "followerGains";
 const ENGAGEMENT: &str = "engagement";
 const PARTS: [&str; 4] = ["likeCount", "commentCount", "shareCount", "clickCount"];
 
+const PART_UNKNOWN: &str = "a part of it is not known";
+
 const OF_MEMBERS: &str = "LinkedIn tells this of organisations only, not of members";
 
 /// (LinkedIn's name of a list, what it divides by)
@@ -208,7 +210,7 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
             metric: ENGAGEMENT.to_owned(),
             measured_at: at,
             value: total,
-            reason: (total.is_none() && is_known).then_some("a part of it is not known"),
+            reason: (total.is_none() && is_known).then_some(PART_UNKNOWN),
         });
     }
     captures
@@ -219,7 +221,12 @@ fn read_gains(metric: &Metric, days: &[NaiveDate], answer: &[Statistics]) -> Vec
         let gains = of_day(answer, *day).map(|element| &element.follower_gains);
         let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(sum);
         let gained = part("organicFollowerGain").zip(part("paidFollowerGain")).map(|(one, other)| one + other);
-        capture(metric, Some(start_of(*day)), gained.and_then(|gained| sum(&gained.into())))
+        let value = gained.and_then(|gained| sum(&gained.into()));
+        let is_known = gains.is_some_and(|gains| !gains.is_empty());
+        Capture {
+            reason: (value.is_none() && is_known).then_some(PART_UNKNOWN),
+            ..capture(metric, Some(start_of(*day)), value)
+        }
     };
     days.iter().map(read).collect()
 }
@@ -545,14 +552,14 @@ mod tests {
         let read = |gained: Value| {
             let start = start_of(day(3)).timestamp_millis();
             let answer = statistics(json!([{"timeRange": {"start": start}, "followerGains": gained}]));
-            read_gains(&gains, &[day(3)], &answer)[0].value
+            let capture = read_gains(&gains, &[day(3)], &answer).remove(0);
+            (capture.value, capture.reason)
         };
-        assert_eq!(read(json!({"organicFollowerGain": 7, "paidFollowerGain": 0})), Some(7));
-        for gained in
-            [json!({"organicFollowerGain": 7}), json!({}), json!({"organicFollowerGain": "x", "paidFollowerGain": 1})]
-        {
-            assert_eq!(read(gained.clone()), None, "{gained}");
+        assert_eq!(read(json!({"organicFollowerGain": 7, "paidFollowerGain": 0})), (Some(7), None));
+        for gained in [json!({"organicFollowerGain": 7}), json!({"organicFollowerGain": "x", "paidFollowerGain": 1})] {
+            assert_eq!(read(gained.clone()), (None, Some(PART_UNKNOWN)), "{gained}");
         }
+        assert_eq!(read(json!({})), (None, None));
         assert_eq!(read_gains(&gains, &[day(3)], &[])[0].value, None);
     }
 
