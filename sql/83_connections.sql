@@ -1026,6 +1026,8 @@ begin
   update analytics_private.oauth_tokens t set refresh_at = null, claim = null, claimed_by = null, claimed_until = null, calling_since = null, failures = t.failures + 1,
     last_error = left(end_access.reason, 500)
   where t.workspace_id = account.workspace_id and t.social_account_id = account.id;
+  -- Connecting again makes them due.
+  update analytics_private.account_schedules s set next_at = 'infinity' where s.workspace_id = account.workspace_id and s.social_account_id = account.id;
   perform analytics_private.set_account_status(account, 'reconnect_required', left(end_access.reason, 500), connect_again);
   perform analytics_private.tell_member(account, 'reconnect_required', left(format('the access to %s %s has ended: %s', analytics_private.platform_in_words(account.platform), account.handle, end_access.reason), 500), connect_again);
   perform analytics_private.write_audit('connection.lost', 'social_account', account.id, jsonb_build_object('provider', end_access.provider, 'kind', end_access.kind), account.workspace_id);

@@ -29,7 +29,7 @@ alter table analytics_private.insight_cadences enable row level security;
 comment on table analytics_private.insight_cadences is 'how often a platform is asked for what; a platform without rows is not asked. An operator may change it';
 comment on column analytics_private.insight_cadences.kind is 'account: its numbers; audience: who follows it; posts: what is new; post: the numbers of one post';
 comment on column analytics_private.insight_cadences.older_than is 'of a post: the row with the greatest age that it has reached holds';
-comment on column analytics_private.insight_cadences.every is 'null: no longer';
+comment on column analytics_private.insight_cadences.every is 'null: no longer; of all kinds but posts, from the next pull of an account on';
 -- Anybody can comment, and each pull is taken from a quota that the whole app shares: where it is small or paid for, strangers must not use it up.
 comment on column analytics_private.insight_cadences.event_pause is 'an event makes this pull due, this long after the last one at the earliest; null: the setting event_pull_pause';
 
@@ -105,7 +105,7 @@ create unique index if not exists account_schedules_claim_key on analytics_priva
 alter table analytics_private.account_schedules enable row level security;
 alter table analytics_private.account_schedules set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 comment on table analytics_private.account_schedules is 'when a connected account is asked for what; goes with its tokens';
-comment on column analytics_private.account_schedules.reads_all is 'of posts: their list was never read to its end yet';
+comment on column analytics_private.account_schedules.reads_all is 'of posts: their list was never read to its end yet, or as far as any list is read';
 comment on column analytics_private.account_schedules.stale_version is 'the version of the access token that was not accepted; refused again in a later version, the access is over';
 
 create table if not exists analytics_private.post_schedules (
@@ -121,7 +121,7 @@ create table if not exists analytics_private.post_schedules (
 alter table analytics_private.post_schedules enable row level security;
 comment on table analytics_private.post_schedules is 'when a post of a connected account is measured again';
 comment on column analytics_private.post_schedules.next_at is 'null: no more';
-comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer';
+comment on column analytics_private.post_schedules.gone_at is 'when the platform listed it no longer, as far as its list is read; listed again, it is measured again';
 
 create table if not exists analytics_private.metric_refusals (
   workspace_id uuid not null,
@@ -199,13 +199,13 @@ $$;
 create or replace trigger oauth_tokens_insights after insert or update of first_consent_at on analytics_private.oauth_tokens
   for each row execute function analytics_private.schedule_insights();
 
--- Accounts that were connected before this file, or a cadence, was there.
+-- Accounts that were connected before this file, or a cadence, was there; and those of a cadence that is there again.
 insert into analytics_private.account_schedules (workspace_id, social_account_id, kind, provider)
 select t.workspace_id, t.social_account_id, c.kind, t.provider
 from analytics_private.oauth_tokens t join analytics.social_accounts a on a.workspace_id = t.workspace_id and a.id = t.social_account_id
   join analytics_private.insight_cadences c on c.platform = a.platform
-where c.kind <> 'post' and c.every is not null
-on conflict (workspace_id, social_account_id, kind) do nothing;
+where c.kind <> 'post' and c.every is not null and a.status in ('active', 'expiring')
+on conflict (workspace_id, social_account_id, kind) do update set next_at = now() where account_schedules.next_at = 'infinity';
 
 insert into analytics_private.insight_turns (workspace_id, provider) select distinct s.workspace_id, s.provider from analytics_private.account_schedules s on conflict do nothing;
 
@@ -271,10 +271,12 @@ end
 $$;
 comment on function analytics_private.insight_days(text, uuid, uuid, jsonb) is 'the days that an account''s platform is asked for: unknown ones, and those that were captured before the platform''s delay was over';
 
+-- What it returns has grown, which cannot be replaced.
+drop function if exists analytics_private.sidecar_take_insights(text, text, integer, integer);
 -- Definer, as all that the sidecar calls: it has no right on any table.
 create or replace function analytics_private.sidecar_take_insights(worker text, provider text, batch integer, lease_seconds integer)
 returns table (workspace_id uuid, account_id uuid, claim uuid, kind text, platform text, platform_user_id text, version bigint, access_token text, metrics jsonb, refused jsonb,
-  days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, most_posts integer)
+  days date[], fresh_posts text[], newest_fresh timestamptz, oldest_due timestamptz, reads_all boolean, most_posts integer)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -329,12 +331,13 @@ begin
       select k.workspace_id, k.social_account_id, k.claim, k.kind::text, a.platform::text, a.platform_user_id::text, t.version, t.access_token,
         analytics_private.insight_metrics(a.platform), r.refused,
         case when k.kind = 'account' then analytics_private.insight_days(a.platform, k.workspace_id, k.social_account_id, r.refused) else '{}' end,
-        p.fresh_posts, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
+        p.fresh_posts, p.newest_fresh, p.oldest_due, k.reads_all, analytics_private.setting_integer('posts_per_pull')
       from taken k join analytics.social_accounts a on a.workspace_id = k.workspace_id and a.id = k.social_account_id
         join analytics_private.oauth_tokens t on t.workspace_id = k.workspace_id and t.social_account_id = k.social_account_id
         cross join lateral (select analytics_private.refused_metrics(sidecar_take_insights.provider, a.platform, k.workspace_id, k.social_account_id) as refused) r
         cross join lateral (
-          select coalesce(array_agg(y.platform_post_id::text) filter (where y.next_at is null or y.next_at > clock_timestamp()), '{}') as fresh_posts,
+          select coalesce(array_agg(y.platform_post_id::text) filter (where y.gone_at is null and (y.next_at is null or y.next_at > clock_timestamp())), '{}') as fresh_posts,
+            max(c.posted_at) filter (where y.gone_at is null and (y.next_at is null or y.next_at > clock_timestamp())) as newest_fresh,
             min(c.posted_at) filter (where y.next_at <= clock_timestamp()) as oldest_due
           from analytics_private.post_schedules y join analytics.top_content c on c.workspace_id = y.workspace_id and c.social_account_id = y.social_account_id and c.platform_post_id = y.platform_post_id
           where k.kind = 'posts' and y.workspace_id = k.workspace_id and y.social_account_id = k.social_account_id) p
@@ -346,7 +349,7 @@ begin
 end
 $$;
 comment on function analytics_private.sidecar_take_insights(text, text, integer, integer) is
-  'claims pulls of a provider''s accounts that are due, the workspaces in turn; none while the limit of our app is used up. Each with the sealed access token, the metrics to ask for, those refused, the days that are not final, the posts that need no measuring yet (fresh_posts) and when the oldest that does was posted; errors: VALIDATION_ERROR';
+  'claims pulls of a provider''s accounts that are due, the workspaces in turn; none while the limit of our app is used up. Each with the sealed access token, the metrics to ask for, those refused, the days that are not final, the posts that need no measuring yet (fresh_posts), when the newest of them was posted and when the oldest that does was; errors: VALIDATION_ERROR';
 
 create or replace function analytics_private.sidecar_note_limit(provider text, percent integer, wait_seconds double precision) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -403,8 +406,8 @@ begin
       read.reasons, 'api') ->> 'recorded')::bigint;
   end if;
   for given in
-    select j.audience, j.base, j.age_ranges, j.genders, j.countries, j.cities, j.facets
-    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, base bigint, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb, facets jsonb)
+    select j.audience, j.age_ranges, j.genders, j.countries, j.cities, j.facets
+    from json_to_recordset(coalesce(store_insights.result -> 'audiences', '[]')) j (audience text, age_ranges jsonb, genders jsonb, countries jsonb, cities jsonb, facets jsonb)
   loop
     insights := null;
     insights.workspace_id := account.workspace_id;
@@ -412,7 +415,6 @@ begin
     insights.audience := given.audience;
     insights.captured_at := store_insights.captured_at;
     insights.snapshot_date := (store_insights.captured_at at time zone 'UTC')::date;
-    insights.base := given.base;
     insights.age_ranges := given.age_ranges;
     insights.genders := given.genders;
     insights.countries := given.countries;
@@ -424,7 +426,7 @@ begin
   if json_array_length(coalesce(store_insights.result -> 'posts', '[]')) > 0 then
     posts := (analytics_private.store_posts(account, store_insights.result ->> 'posts', store_insights.captured_at, 'api') ->> 'posts')::bigint;
     insert into analytics_private.post_schedules (workspace_id, social_account_id, platform_post_id, next_at)
-    select c.workspace_id, c.social_account_id, c.platform_post_id, analytics_private.post_due_at(account.platform, c.posted_at, store_insights.captured_at)
+    select distinct on (c.platform_post_id) c.workspace_id, c.social_account_id, c.platform_post_id, analytics_private.post_due_at(account.platform, c.posted_at, store_insights.captured_at)
     from json_to_recordset(store_insights.result -> 'posts') j (id text) join analytics.top_content c
       on c.workspace_id = account.workspace_id and c.social_account_id = account.id and c.platform_post_id = j.id
     on conflict (workspace_id, social_account_id, platform_post_id) do update set next_at = excluded.next_at, gone_at = null;
@@ -461,13 +463,17 @@ declare
   at constant timestamptz := clock_timestamp();
   captured constant timestamptz := least((sidecar_store_insights.result ->> 'captured_at')::timestamptz, at);
   stored jsonb := jsonb_build_object();
+  n_posts bigint := 0;
+  reads_on boolean;
   every interval;
   wait interval;
+  due_at timestamptz;
+  is_portion constant boolean := coalesce(sidecar_store_insights.failure = 'unfinished' and sidecar_store_insights.result is not null, false);
   is_over boolean := false;
 begin
-  if sidecar_store_insights.failure not in ('stale', 'final', 'denied', 'refused', 'configuration', 'throttled', 'temporary', 'malformed', 'sealed', 'unfinished') then
+  if sidecar_store_insights.failure not in ('stale', 'final', 'denied', 'refused', 'configuration', 'throttled', 'throttled_account', 'temporary', 'malformed', 'sealed', 'unfinished') then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'there is no such kind of failure',
-      'stale, final, denied, refused, configuration, throttled, temporary, malformed, sealed or unfinished', '{"field": "failure"}');
+      'stale, final, denied, refused, configuration, throttled, throttled_account, temporary, malformed, sealed or unfinished', '{"field": "failure"}');
   elsif sidecar_store_insights.result is not null and sidecar_store_insights.result ->> 'captured_at' is null then
     perform analytics_private.raise_error('VALIDATION_ERROR', 'captured_at is missing', null, '{"field": "result"}');
   end if;
@@ -495,13 +501,25 @@ begin
     perform analytics_private.note_refusals(account, held.provider, sidecar_store_insights.result -> 'refused');
   end if;
 
+  reads_on := held.reads_all;
+  if held.kind = 'posts' then
+    n_posts := coalesce((stored ->> 'posts')::bigint, 0);
+    reads_on := case
+      when (sidecar_store_insights.result #>> '{listing,is_whole}')::boolean then false
+      -- Read as far as was meant. A first reading that finds nothing more to measure is over, whatever its end.
+      when sidecar_store_insights.failure is null or sidecar_store_insights.result #>> '{listing,is_whole}' is not null then held.reads_all and n_posts > 0
+      -- Of a list that broke off the newer part is stored: only reading all of it again finds what is new in the rest.
+      else held.reads_all or n_posts > 0 end;
+  end if;
+
   every := (select c.every from analytics_private.insight_cadences c where c.platform = account.platform and c.kind = held.kind and c.older_than = '0');
   case
     when sidecar_store_insights.failure is null then
-      wait := case when held.kind = 'posts' and held.reads_all and (sidecar_store_insights.result #>> '{listing,is_whole}')::boolean is not true then interval '1 minute'
+      wait := case when reads_on and n_posts > 0 then interval '1 minute'
         -- Spread, so that accounts which were connected together drift apart.
-        else coalesce(every, '1 day') * (0.95 + random() * 0.1) end;
-    when sidecar_store_insights.failure = 'unfinished' then
+        else every * (0.95 + random() * 0.1) end;
+    -- Something came: the next pull goes on behind it.
+    when is_portion then
       wait := '1 second';
     when sidecar_store_insights.failure = 'throttled' then
       wait := make_interval(secs => least(greatest(coalesce(sidecar_store_insights.retry_after_seconds, 60), 1), 86400));
@@ -513,7 +531,8 @@ begin
       -- What is known of an older token says nothing about the one that is stored.
       is_over := tokens.version is not distinct from sidecar_store_insights.version;
       wait := '1 minute';
-    when sidecar_store_insights.failure = 'stale' then
+    -- Once a token: one that cannot be renewed is not shown again and again.
+    when sidecar_store_insights.failure = 'stale' and (tokens.version is distinct from sidecar_store_insights.version or held.stale_version is distinct from tokens.version) then
       if tokens.version is not distinct from sidecar_store_insights.version then
         update analytics_private.oauth_tokens t set refresh_at = least(t.refresh_at, at) where t.workspace_id = held.workspace_id and t.social_account_id = held.social_account_id;
         held.stale_version := tokens.version;
@@ -525,8 +544,12 @@ begin
       -- The same question gets the same answer until somebody changes something.
       if sidecar_store_insights.failure in ('denied', 'refused', 'configuration', 'sealed') then
         wait := greatest(wait, least(every, '6 hours'));
+      elsif sidecar_store_insights.failure = 'throttled_account' then
+        wait := greatest(wait, '1 minute');
       end if;
   end case;
+  -- Nobody is asked whose access is over, nor where an operator has ended the cadence.
+  due_at := case when is_over or every is null or account.status = 'reconnect_required' then 'infinity' else at + greatest(wait, '10 milliseconds') end;
   if is_over then
     perform analytics_private.end_access(account, held.provider, 'insights', coalesce(nullif(left(sidecar_store_insights.message, 400), ''), format('%s has ended the access', analytics_private.platform_in_words(held.provider))));
   end if;
@@ -540,19 +563,18 @@ begin
       and s.kind <> held.kind and s.failures > 0) then
     update analytics.social_accounts a set status_reason = null, status_remedy = null where a.workspace_id = account.workspace_id and a.id = account.id;
   end if;
-  update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = at + greatest(wait, '10 milliseconds'),
-    -- Of a list that broke off the newer part is stored: only reading all of it again finds what is new in the rest.
-    reads_all = (s.reads_all or s.kind = 'posts' and sidecar_store_insights.failure is not null and coalesce((stored ->> 'posts')::bigint, 0) > 0) and not (s.kind = 'posts' and coalesce((sidecar_store_insights.result #>> '{listing,is_whole}')::boolean, false)),
-    failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure in ('throttled', 'unfinished') then s.failures else s.failures + 1 end,
+  update analytics_private.account_schedules s set claim = null, claimed_by = null, claimed_until = null, next_at = due_at,
+    reads_all = reads_on,
+    failures = case when sidecar_store_insights.failure is null then 0 when sidecar_store_insights.failure = 'throttled' or is_portion then s.failures else s.failures + 1 end,
     stale_version = case when sidecar_store_insights.failure is null then null else held.stale_version end,
-    last_error = case when sidecar_store_insights.failure <> 'unfinished' then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,
+    last_error = case when not is_portion then left(coalesce(sidecar_store_insights.message, sidecar_store_insights.failure), 500) end,
     succeeded_at = case when sidecar_store_insights.failure is null then at else s.succeeded_at end
   where s.workspace_id = held.workspace_id and s.social_account_id = held.social_account_id and s.kind = held.kind;
-  return jsonb_build_object('state', case when is_over then 'reconnect_required' when sidecar_store_insights.failure is null then 'stored' else 'later' end, 'next_at', at + wait) || stored;
+  return jsonb_build_object('state', case when is_over then 'reconnect_required' when sidecar_store_insights.failure is null then 'stored' else 'later' end, 'next_at', due_at) || stored;
 end
 $$;
 comment on function analytics_private.sidecar_store_insights(uuid, json, text, text, double precision, bigint) is
-  'ends a pull, in one transaction: stores what came (metrics, audiences, posts, with refused metrics noted), whole or up to a failure, and says when the next one is. final ends the access, stale renews it first and ends it when that changed nothing, throttled makes all accounts of the provider wait, all else is tried again. {state: stored|later|reconnect_required|superseded, next_at, metrics, audiences, posts}; errors: VALIDATION_ERROR, CONFLICT';
+  'ends a pull, in one transaction: stores what came (metrics, audiences, posts, with refused metrics noted), whole or up to a failure, and says when the next one is. final ends the access, stale renews it first and ends it when that changed nothing, throttled makes all accounts of the provider wait, throttled_account this one, all else is tried again. {state: stored|later|reconnect_required|superseded, next_at, metrics, audiences, posts}; errors: VALIDATION_ERROR, CONFLICT';
 
 create or replace function analytics_private.sidecar_release_insights(claim uuid) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$

@@ -296,7 +296,7 @@ begin
     due := greatest(due, post_due);
   end if;
   update analytics_private.account_schedules s set next_at = due
-  where s.workspace_id = schedule.workspace_id and s.social_account_id = schedule.social_account_id and s.kind = schedule.kind and s.next_at > due;
+  where s.workspace_id = schedule.workspace_id and s.social_account_id = schedule.social_account_id and s.kind = schedule.kind and s.next_at > due and s.next_at < 'infinity';
   return true;
 end
 $$;

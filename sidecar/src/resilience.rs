@@ -28,6 +28,10 @@ const LONGEST_COOL_DOWN: u32 = 10;
 /// A rate limit without `Retry-After` still means: not at once.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A pause holds back whatever goes to the remote: one kind of call that asks for a day must not stop refreshing and
+/// connecting. Whoever asked waits longer in the database.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// Full jitter: anything between nothing and the exponential step.
 pub fn full_jitter(retry: u32) -> Duration {
     let step = RETRY_BASE.saturating_mul(2_u32.saturating_pow(retry)).min(RETRY_CAP);
@@ -260,7 +264,7 @@ impl Call {
         let before = inner.state(now);
         inner.breaker.record(self.generation, is_healthy, now);
         if let Some(pause) = pause {
-            let until = now + pause.max(SHORTEST_PAUSE);
+            let until = now + pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             inner.paused_until = inner.paused_until.max(Some(until));
         }
         let after = inner.state(now);
@@ -403,6 +407,16 @@ mod tests {
         gate.enter().expect("admitted").finish(&limited(30));
         gate.enter().expect("held before the pause").finish(&limited(5));
         tokio::time::advance(Duration::from_secs(29)).await;
+        assert_eq!(gate.allowance(8, 0), 0);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(gate.allowance(8, 0), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_remote_that_asks_for_a_day_is_left_alone_for_a_quarter_of_an_hour() {
+        let gate = gate();
+        gate.enter().expect("admitted").settle(true, Some(Duration::from_secs(86_400)));
+        tokio::time::advance(Duration::from_secs(899)).await;
         assert_eq!(gate.allowance(8, 0), 0);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(gate.allowance(8, 0), 8);

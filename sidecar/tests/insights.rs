@@ -1,74 +1,25 @@
 //! Insights of Instagram, Facebook and LinkedIn as the stand-in tells them: whole, of a small account, with a metric that is
 //! refused, with an app whose limit is used up.
 
+mod common;
+
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use analytics_sidecar::connect::Remote;
 use analytics_sidecar::insights::store::{Gathered, Metric, Name, Task};
-use analytics_sidecar::insights::{Asker, Stop, gather};
-use analytics_sidecar::metrics::Metrics;
-use analytics_sidecar::oauth::{
-    App, Client, Endpoints, Found, Grant, Platform, Provider, Purpose, TokenError, new_verifier,
-};
-use analytics_sidecar::resilience::{BreakerSettings, Gate};
-use analytics_standin::{Catalog, Credentials, Fault, Rule, Running, start};
-use chrono::{Days, NaiveDate, Utc};
-use secrecy::SecretString;
+use analytics_sidecar::insights::{Stop, gather};
+use analytics_sidecar::oauth::{Platform, Provider, TokenError};
+use analytics_standin::{Fault, Rule};
+use chrono::Utc;
+use common::insights::{Connected, connect_as, days, metric, values};
 use sqlx::types::Json;
-use tokio_util::sync::CancellationToken;
-use url::Url;
-use uuid::Uuid;
-
-const REDIRECT: &str = "http://127.0.0.1:9190/oauth/callback/any";
-
-struct Connected {
-    standin: Running,
-    remote: Remote,
-    metrics: Arc<Metrics>,
-    token: SecretString,
-    account: Found,
-}
 
 async fn connect(provider: Provider, user: &str) -> Connected {
     connect_to(Platform::Instagram, provider, user).await
 }
 
 async fn connect_to(platform: Platform, provider: Provider, user: &str) -> Connected {
-    let standin = start(Catalog::default(), Credentials::default()).await.expect("stand-in started");
-    let app = App {
-        client_id: "standin-client".to_owned(),
-        client_secret: "standin-secret".into(),
-        redirect_uri: REDIRECT.parse().expect("address"),
-        login_config: None,
-    };
-    let base = Url::parse(&standin.url()).expect("address");
-    let endpoints = Endpoints::at(provider, &base).expect("addresses");
-    let client = Client::new(provider, app, endpoints, Duration::from_secs(5)).expect("client");
-    standin.oauth().change(|settings| user.clone_into(&mut settings.user));
-    let (grant, account) = consent(&client, platform).await;
-    let metrics = Arc::new(Metrics::new());
-    let breaker = BreakerSettings { failures: 100, cool_down: Duration::from_secs(60) };
-    let gate = Arc::new(Gate::new(provider.name(), breaker, metrics.clone()));
-    let token = account.page_token.clone().unwrap_or(grant.access_token);
-    Connected { standin, remote: Remote { client: Arc::new(client), gate }, metrics, token, account }
-}
-
-async fn consent(client: &Client, platform: Platform) -> (Grant, Found) {
-    let verifier = new_verifier().expect("random");
-    let scopes = client.provider().scopes(platform, Purpose::Insights);
-    let url = client.authorize_url("state", Some(&verifier), scopes);
-    let policy = reqwest::redirect::Policy::none();
-    let browser = reqwest::Client::builder().no_proxy().redirect(policy).build().expect("browser");
-    let sent_back = browser.get(url).send().await.expect("answered");
-    let location = sent_back.headers()["location"].to_str().expect("text").to_owned();
-    let location = Url::parse(&location).expect("address");
-    let code = location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
-    let grant = client.exchange(&code, Some(&verifier)).await.expect("a grant");
-    let found = client.accounts(&grant).await.expect("accounts");
-    let account = found.into_iter().find(|account| account.platform == platform).expect("an account");
-    (grant, account)
+    connect_as(platform, provider, user, "").await
 }
 
 /// A part of the registry.
@@ -106,40 +57,9 @@ fn registry() -> Vec<Metric> {
     [of("account", "level", &levels), of("account", "flow", &flows), of("post", "total", &totals)].concat()
 }
 
-fn days(count: u64) -> Vec<NaiveDate> {
-    (1..=count).filter_map(|back| Utc::now().date_naive().checked_sub_days(Days::new(back))).collect()
-}
-
 impl Connected {
     fn task(&self, kind: &str) -> Task {
-        Task {
-            workspace_id: Uuid::nil(),
-            account_id: Uuid::nil(),
-            claim: Uuid::nil(),
-            kind: kind.to_owned(),
-            platform: self.account.platform.name().to_owned(),
-            platform_user_id: self.account.platform_user_id.clone(),
-            version: 1,
-            access_token: String::new(),
-            metrics: Json(registry()),
-            refused: Json(Vec::new()),
-            days: days(3),
-            fresh_posts: Vec::new(),
-            oldest_due: None,
-            reads_all: true,
-            most_posts: 100,
-        }
-    }
-
-    fn asker(&self) -> Asker<'_> {
-        Asker::new(&self.remote, &self.metrics, self.token.clone(), Duration::from_secs(60), CancellationToken::new())
-    }
-
-    async fn gather(&self, task: &Task) -> (Gathered, Option<Stop>, u32) {
-        let mut gathered = Gathered::new(Utc::now());
-        let mut asker = self.asker();
-        let stop = gather(&mut asker, task, &mut gathered).await.err();
-        (gathered, stop, asker.calls)
+        self.task_of(kind, registry(), days(3))
     }
 
     async fn whole(&self, task: &Task) -> Gathered {
@@ -147,11 +67,6 @@ impl Connected {
         assert!(stop.is_none(), "{stop:?}");
         gathered
     }
-}
-
-/// The values of a metric, newest day first.
-fn values(gathered: &Gathered, metric: &str) -> Vec<Option<i64>> {
-    gathered.metrics.iter().filter(|capture| capture.metric == metric).map(|capture| capture.value).collect()
 }
 
 const BOTH: [Provider; 2] = [Provider::Instagram, Provider::Facebook];
@@ -283,8 +198,9 @@ async fn posts_that_are_fresh_are_not_measured_and_a_pull_has_an_end() {
 
     let mut task = connected.task("posts");
     task.most_posts = 3;
-    let gathered = connected.whole(&task).await;
+    let (gathered, _, calls) = connected.gather(&task).await;
     assert_eq!(gathered.posts.iter().map(|post| post.id.clone()).collect::<Vec<_>>(), ids(0..3));
+    assert_eq!(calls, 1 + 3, "a page, and a call a post");
     assert_eq!(gathered.listing.as_ref().map(|it| it.is_whole), Some(false));
     // The next goes on where this one ended.
     task.fresh_posts = ids(0..3);
@@ -312,7 +228,7 @@ async fn an_app_whose_limit_is_used_up_stops_at_once_with_what_it_has() {
         let mut asker = connected.asker();
         let mut gathered = Gathered::new(Utc::now());
         gather(&mut asker, &connected.task("audience"), &mut gathered).await.expect("answered");
-        assert_eq!(asker.usage.map(|usage| usage.percent), Some(95), "the headers are read");
+        assert_eq!(asker.usage, Some(95), "the headers are read");
         assert_eq!(connected.remote.gate.allowance(5, 0), 0, "nothing new is begun");
 
         connected.standin.oauth().change(|settings| settings.usage = 103);
@@ -320,6 +236,30 @@ async fn an_app_whose_limit_is_used_up_stops_at_once_with_what_it_has() {
         assert!(matches!(stop, Some(Stop::Failed(TokenError::Throttled { .. }))), "{stop:?}");
         assert!(gathered.is_empty());
         assert_eq!(calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_account_whose_limit_is_used_up_keeps_no_other_back() {
+    for provider in BOTH {
+        let connected = connect(provider, "mira").await;
+        for usage in [95, 103] {
+            connected.standin.oauth().change(|settings| settings.account_usage = usage);
+            let mut asker = connected.asker();
+            let mut gathered = Gathered::new(Utc::now());
+            let stop = gather(&mut asker, &connected.task("audience"), &mut gathered).await.err();
+            assert_eq!(connected.remote.gate.allowance(5, 0), 5);
+            let Some(stop) = stop else {
+                assert_eq!(asker.usage, Some(12), "that of our app");
+                continue;
+            };
+            let expected = Some(Duration::from_secs(5 * 60));
+            assert!(
+                matches!(stop, Stop::Failed(TokenError::ThrottledAccount { retry_after, .. }) if retry_after == expected),
+                "{stop:?}"
+            );
+            assert_eq!(asker.calls, 1);
+        }
     }
 }
 
@@ -335,6 +275,23 @@ async fn trouble_in_the_middle_keeps_what_came_before() {
 }
 
 #[tokio::test]
+async fn an_odd_post_keeps_no_older_one_away() {
+    for refusal in ["100", "2", "200"] {
+        let connected = connect(Provider::Instagram, "mira").await;
+        let task = connected.task("posts");
+        let all = connected.whole(&task).await;
+        let odd = &all.posts[1].id;
+        connected.standin.add_fault(Rule::refusal("instagram", refusal).at("instagram", &format!("/{odd}/insights")));
+        let gathered = connected.whole(&task).await;
+        let reach = |gathered: &Gathered| gathered.posts.iter().map(|post| post.reach.is_some()).collect::<Vec<_>>();
+        let mut expected = reach(&all);
+        expected[1] = false;
+        assert_eq!(reach(&gathered), expected, "{refusal}");
+        assert!(gathered.posts[1].likes.is_some(), "what the list says");
+    }
+}
+
+#[tokio::test]
 async fn a_removed_app_is_final_and_a_foreign_account_is_not() {
     let connected = connect(Provider::Instagram, "mira").await;
     let mut task = connected.task("account");
@@ -347,11 +304,6 @@ async fn a_removed_app_is_final_and_a_foreign_account_is_not() {
     connected.standin.oauth().remove_app(analytics_standin::Provider::Instagram, "mira");
     let (_, stop, _) = connected.gather(&connected.task("account")).await;
     assert!(matches!(stop, Some(Stop::Failed(TokenError::Final { .. }))), "{stop:?}");
-}
-
-fn metric(scope: &str, kind: &str, metric: &str, api_name: &str) -> Metric {
-    let (scope, kind, metric, api_name) = (scope.to_owned(), kind.to_owned(), metric.to_owned(), api_name.to_owned());
-    Metric { scope, metric, api_name, kind, minimum_followers: None }
 }
 
 #[tokio::test]
@@ -388,6 +340,16 @@ async fn a_page_and_its_posts() {
     assert_eq!((gathered.posts.len(), gathered.refused.len(), calls), (8, 1, 1 + 3 + 8));
     assert!(gathered.posts[..7].iter().all(|post| post.likes.is_some() && post.comments.is_none()));
     assert_eq!(gathered.posts[7].likes, None);
+}
+
+#[tokio::test]
+async fn a_list_that_is_denied_either_way_says_nothing_about_its_counts() {
+    let connected = connect_to(Platform::Facebook, Provider::Facebook, "mira").await;
+    let path = format!("/v25.0/{}/posts", connected.account.platform_user_id);
+    connected.standin.add_fault(Rule::refusal("facebook", "10").at("facebook", &path).times(2));
+    let (gathered, stop, calls) = connected.gather(&connected.task("posts")).await;
+    assert!(matches!(stop, Some(Stop::Failed(TokenError::Denied { .. }))), "{stop:?}");
+    assert_eq!((gathered.refused.len(), calls), (0, 2));
 }
 
 #[tokio::test]

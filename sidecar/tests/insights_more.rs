@@ -1,67 +1,23 @@
 //! Insights of TikTok, X and YouTube as the stand-in tells them: whole, partial, with what is hidden, refused, late or used up.
 
-use std::sync::Arc;
+mod common;
+
 use std::time::Duration;
 
-use analytics_sidecar::connect::Remote;
+use analytics_sidecar::insights::Stop;
 use analytics_sidecar::insights::store::{Gathered, Metric, Name, Task};
-use analytics_sidecar::insights::{Asker, Stop, gather};
-use analytics_sidecar::metrics::Metrics;
-use analytics_sidecar::oauth::{App, Client, Endpoints, Platform, Provider, Purpose, TokenError, new_verifier};
-use analytics_sidecar::resilience::{BreakerSettings, Gate};
-use analytics_standin::{Catalog, Credentials, Fault, Rule, Running, start};
-use chrono::{Days, NaiveDate, TimeDelta, Utc};
-use secrecy::SecretString;
+use analytics_sidecar::oauth::{Platform, Provider, TokenError};
+use analytics_standin::{Fault, Rule};
+use chrono::{TimeDelta, Utc};
+use common::insights::{Connected, connect_as, days, metric, values};
 use sqlx::types::Json;
-use tokio_util::sync::CancellationToken;
-use url::Url;
-use uuid::Uuid;
-
-const REDIRECT: &str = "http://127.0.0.1:9190/oauth/callback/any";
-
-struct Connected {
-    standin: Running,
-    remote: Remote,
-    metrics: Arc<Metrics>,
-    token: SecretString,
-    platform: Platform,
-    id: String,
-}
 
 async fn connect(platform: Platform, user: &str) -> Connected {
     connect_without(platform, user, "").await
 }
 
-/// With a consent from which the member has struck a scope.
 async fn connect_without(platform: Platform, user: &str, declined: &str) -> Connected {
-    let provider = Provider::from_platform(platform);
-    let standin = start(Catalog::default(), Credentials::default()).await.expect("stand-in started");
-    let app = App {
-        client_id: "standin-client".to_owned(),
-        client_secret: "standin-secret".into(),
-        redirect_uri: REDIRECT.parse().expect("address"),
-        login_config: None,
-    };
-    let endpoints = Endpoints::at(provider, &Url::parse(&standin.url()).expect("address")).expect("addresses");
-    let client = Client::new(provider, app, endpoints, Duration::from_secs(5)).expect("client");
-    standin.oauth().change(|settings| {
-        user.clone_into(&mut settings.user);
-        settings.declined = vec![declined.to_owned()];
-    });
-    let verifier = new_verifier().expect("random");
-    let url = client.authorize_url("state", Some(&verifier), provider.scopes(platform, Purpose::Insights));
-    let policy = reqwest::redirect::Policy::none();
-    let browser = reqwest::Client::builder().no_proxy().redirect(policy).build().expect("browser");
-    let sent_back = browser.get(url).send().await.expect("answered");
-    let location = Url::parse(sent_back.headers()["location"].to_str().expect("text")).expect("address");
-    let code = location.query_pairs().find(|(name, _)| name == "code").expect("a code").1.into_owned();
-    let grant = client.exchange(&code, Some(&verifier)).await.expect("a grant");
-    let found = client.accounts(&grant).await.expect("accounts");
-    let metrics = Arc::new(Metrics::new());
-    let breaker = BreakerSettings { failures: 100, cool_down: Duration::from_secs(60) };
-    let gate = Arc::new(Gate::new(provider.name(), breaker, metrics.clone()));
-    let remote = Remote { client: Arc::new(client), gate };
-    Connected { standin, remote, metrics, token: grant.access_token, platform, id: found[0].platform_user_id.clone() }
+    connect_as(platform, Provider::from_platform(platform), user, declined).await
 }
 
 /// A part of the registry: (scope, kind, our name, the platform's).
@@ -93,52 +49,13 @@ fn registry(platform: Platform) -> Vec<Metric> {
             ("post", "total", "comments", "commentCount"),
         ],
     };
-    let metric = |(scope, kind, metric, api_name): &(&str, &str, &str, &str)| Metric {
-        scope: (*scope).to_owned(),
-        metric: (*metric).to_owned(),
-        api_name: (*api_name).to_owned(),
-        kind: (*kind).to_owned(),
-        minimum_followers: None,
-    };
-    rows.iter().map(metric).collect()
-}
-
-fn days(count: u64) -> Vec<NaiveDate> {
-    (1..=count).filter_map(|back| Utc::now().date_naive().checked_sub_days(Days::new(back))).collect()
+    rows.iter().map(|(scope, kind, name, api_name)| metric(scope, kind, name, api_name)).collect()
 }
 
 impl Connected {
     fn task(&self, kind: &str) -> Task {
-        Task {
-            workspace_id: Uuid::nil(),
-            account_id: Uuid::nil(),
-            claim: Uuid::nil(),
-            kind: kind.to_owned(),
-            platform: self.platform.name().to_owned(),
-            platform_user_id: self.id.clone(),
-            version: 1,
-            access_token: String::new(),
-            metrics: Json(registry(self.platform)),
-            refused: Json(Vec::new()),
-            days: if self.platform == Platform::Youtube { days(4) } else { Vec::new() },
-            fresh_posts: Vec::new(),
-            oldest_due: None,
-            reads_all: true,
-            most_posts: 100,
-        }
-    }
-
-    async fn gather(&self, task: &Task) -> (Gathered, Option<Stop>, u32) {
-        let mut gathered = Gathered::new(Utc::now());
-        let mut asker = Asker::new(
-            &self.remote,
-            &self.metrics,
-            self.token.clone(),
-            Duration::from_secs(60),
-            CancellationToken::new(),
-        );
-        let stop = gather(&mut asker, task, &mut gathered).await.err();
-        (gathered, stop, asker.calls)
+        let platform = self.account.platform;
+        self.task_of(kind, registry(platform), if platform == Platform::Youtube { days(4) } else { Vec::new() })
     }
 
     async fn whole(&self, task: &Task) -> (Gathered, u32) {
@@ -146,10 +63,6 @@ impl Connected {
         assert!(stop.is_none(), "{stop:?}");
         (gathered, calls)
     }
-}
-
-fn values(gathered: &Gathered, metric: &str) -> Vec<Option<i64>> {
-    gathered.metrics.iter().filter(|capture| capture.metric == metric).map(|capture| capture.value).collect()
 }
 
 fn ids(gathered: &Gathered) -> Vec<String> {
@@ -183,6 +96,7 @@ async fn lists_of_posts_are_read_over_all_their_pages_and_then_only_as_far_as_th
         assert!(gathered.posts.iter().all(|post| post.views.is_some() && post.url.is_some() && post.caption.is_some()));
         let mut task = connected.task("posts");
         (task.fresh_posts, task.reads_all) = (ids(&gathered), false);
+        task.newest_fresh = gathered.posts.iter().map(|post| post.posted_at).max();
         let (later, calls) = connected.whole(&task).await;
         assert_eq!((later.posts.len(), calls), (0, none_due), "{platform:?}");
         assert!(later.listing.as_ref().is_some_and(|listing| !listing.is_whole));
@@ -190,27 +104,24 @@ async fn lists_of_posts_are_read_over_all_their_pages_and_then_only_as_far_as_th
         task.fresh_posts.retain(|id| *id != due.id);
         task.oldest_due = Some(due.posted_at);
         let (later, _) = connected.whole(&task).await;
-        assert_eq!(ids(&later), std::slice::from_ref(&due.id), "{platform:?}");
+        // What X says is paid for, and stored, due or not.
+        let expected = match platform {
+            Platform::X => &ids(&gathered)[..gathered.posts.len() - 1],
+            _ => std::slice::from_ref(&due.id),
+        };
+        assert_eq!(ids(&later), expected, "{platform:?}");
     }
 }
 
 #[tokio::test]
-async fn the_first_reading_comes_in_portions() {
-    for platform in [Platform::Tiktok, Platform::Youtube] {
+async fn the_first_reading_takes_one_pull_where_numbers_come_by_the_page() {
+    for (platform, posts, calls) in [(Platform::Tiktok, 8, 3), (Platform::Youtube, 7, 1 + 3 + 3)] {
         let connected = connect(platform, "mira").await;
         let mut task = connected.task("posts");
         task.most_posts = 2;
-        let mut taken = Vec::new();
-        for _ in 0..5 {
-            let (gathered, _) = connected.whole(&task).await;
-            taken.extend(ids(&gathered));
-            task.fresh_posts = taken.clone();
-            if gathered.listing.is_some_and(|listing| listing.is_whole) {
-                break;
-            }
-        }
-        let (all, _) = connected.whole(&connected.task("posts")).await;
-        assert_eq!(taken, ids(&all), "{platform:?}");
+        let (gathered, asked) = connected.whole(&task).await;
+        assert_eq!((gathered.posts.len(), asked), (posts, calls), "{platform:?}: each page once");
+        assert!(gathered.listing.is_some_and(|listing| listing.is_whole));
     }
 }
 
@@ -331,7 +242,7 @@ async fn a_token_of_another_account_fills_nothing() {
         let connected = connect(platform, "mira").await;
         let other = connect(platform, "jonas").await;
         let mut task = connected.task("account");
-        task.platform_user_id.clone_from(&other.id);
+        task.platform_user_id.clone_from(&other.account.platform_user_id);
         let (gathered, stop, _) = connected.gather(&task).await;
         assert!(matches!(stop, Some(Stop::Failed(TokenError::Refused { .. }))), "{platform:?}: {stop:?}");
         assert!(gathered.is_empty());
@@ -342,7 +253,7 @@ async fn a_token_of_another_account_fills_nothing() {
 async fn used_up_limits_say_how_long() {
     for (platform, least, most) in [
         (Platform::Tiktok, None, None),
-        (Platform::X, Some(290), Some(301)),
+        (Platform::X, Some(6 * 3600), Some(6 * 3600)),
         (Platform::Youtube, Some(0), Some(25 * 3600)),
     ] {
         let connected = connect(platform, "mira").await;
@@ -356,6 +267,14 @@ async fn used_up_limits_say_how_long() {
         assert!(gathered.is_empty() && calls == 1);
         assert_eq!(connected.remote.gate.allowance(5, 0), 0, "nothing new is begun");
     }
+    let connected = connect(Platform::X, "mira").await;
+    connected.standin.oauth().change(|settings| settings.account_usage = 103);
+    let (_, stop, calls) = connected.gather(&connected.task("account")).await;
+    let Some(Stop::Failed(TokenError::ThrottledAccount { retry_after: Some(wait), .. })) = stop else {
+        panic!("{stop:?}")
+    };
+    assert!((290..=301).contains(&wait.as_secs()) && calls == 1, "{wait:?}");
+    assert_eq!(connected.remote.gate.allowance(5, 0), 5, "a person's window keeps no other back");
     for (name, hours) in [("usage_capped", 6), ("no_credits", 6)] {
         let connected = connect(Platform::X, "mira").await;
         connected.standin.add_fault(Rule::refusal("x", name));

@@ -420,11 +420,11 @@ async fn a_limit_says_how_long() {
     let retry_after = Some(Duration::from_secs(90));
     assert_eq!(error, TokenError::Throttled { code: "http_429".into(), retry_after });
 
-    standin.oauth().change(|settings| settings.usage = 104);
+    standin.oauth().change(|settings| settings.account_usage = 104);
     let Connected { client, grant } = connect(&standin, Provider::Instagram).await;
     let error = client.accounts(&grant).await.expect_err("limited");
     let retry_after = Some(Duration::from_secs(300));
-    assert_eq!(error, TokenError::Throttled { code: "80002".into(), retry_after });
+    assert_eq!(error, TokenError::ThrottledAccount { code: "80002".into(), retry_after });
 }
 
 #[tokio::test]
@@ -453,9 +453,9 @@ const REFUSALS: [(Provider, &str, &str); 35] = [
     (Provider::Facebook, "190/467", "final"),
     (Provider::Facebook, "190/492", "final"),
     (Provider::Facebook, "4", "throttled"),
-    (Provider::Facebook, "17", "throttled"),
-    (Provider::Facebook, "32", "throttled"),
-    (Provider::Facebook, "613", "throttled"),
+    (Provider::Facebook, "17", "throttled_account"),
+    (Provider::Facebook, "32", "throttled_account"),
+    (Provider::Facebook, "613", "throttled_account"),
     (Provider::Facebook, "10", "denied"),
     (Provider::Facebook, "200", "denied"),
     (Provider::Facebook, "100", "configuration"),
@@ -463,7 +463,7 @@ const REFUSALS: [(Provider, &str, &str); 35] = [
     (Provider::Facebook, "2", "temporary"),
     (Provider::Facebook, "368", "refused"),
     (Provider::Instagram, "190/463", "final"),
-    (Provider::Instagram, "80002", "throttled"),
+    (Provider::Instagram, "80002", "throttled_account"),
     (Provider::Instagram, "invalid_client", "configuration"),
     (Provider::Tiktok, "invalid_grant", "final"),
     (Provider::Tiktok, "access_token_invalid", "final"),

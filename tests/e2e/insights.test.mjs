@@ -36,12 +36,12 @@ before(async () => {
 });
 beforeEach(async () => {
   await standin("/faults", undefined, "DELETE");
-  await standin("/oauth/settings", { user: "mira", usage: 12, refused_metrics: [], insight_delay_hours: 0 });
+  await standin("/oauth/settings", { user: "mira", usage: 12, account_usage: 12, refused_metrics: [], insight_delay_hours: 0 });
   await sql`delete from analytics_private.app_metric_refusals`;
   await sql`delete from analytics_private.provider_limits`;
 });
 after(async () => {
-  await standin("/oauth/settings", { user: "mira", usage: 12, refused_metrics: [], insight_delay_hours: 0 });
+  await standin("/oauth/settings", { user: "mira", usage: 12, account_usage: 12, refused_metrics: [], insight_delay_hours: 0 });
   await sql`select analytics_private.set_setting('insight_days', '30')`;
   await sql.end();
 });
@@ -136,6 +136,16 @@ test("a person who removes the app ends the access, and is told", async () => {
   const [{ status_reason }] = await until(() => sql`select status, status_reason from analytics.social_accounts where id = ${page}`, ([{ status }]) => status === "reconnect_required");
   assert.match(status_reason, /./);
   assert.equal((await sql`select count(*)::int from analytics.notices where social_account_id = ${page} and settled_at is null`)[0].count, 1);
+});
+
+test("an account whose limit is used up waits alone", async () => {
+  await standin("/oauth/settings", { account_usage: 103 });
+  await makeDue(account, "account");
+  const [{ next_at, last_error }] = await until(() => schedules(account).then((all) => all.filter(({ kind }) => kind === "account")), ([{ last_error }]) => last_error);
+  assert.match(last_error, /80002/);
+  assert.ok(next_at.getTime() - Date.now() > 4 * 60_000, "as long as Meta asks");
+  assert.equal((await sql`select count(*)::int from analytics_private.provider_limits`)[0].count, 0);
+  assert.equal((await sql`select status from analytics.social_accounts where id = ${account}`)[0].status, "active");
 });
 
 // The last one: the sidecar, too, leaves the app alone for a while.

@@ -21,12 +21,12 @@ create function pg_temp.connect(place uuid, who uuid, n integer, platform text d
   insert into analytics_private.oauth_tokens (workspace_id, social_account_id, provider, purpose, consent_key, access_token, token_type, scopes, issued_at, expires_at, first_consent_at, refresh_at)
   values (place, pg_temp.acc(n), provider, 'insights', 'consent' || n, 'gAAAAA', 'bearer', '{}', now(), now() + interval '60 days', now(), now() + interval '50 days');
 $$;
-create temp table pulls (n serial, account_id uuid, claim uuid, kind text, metrics jsonb, refused jsonb, days date[], fresh_posts text[], oldest_due timestamptz, reads_all boolean, version bigint);
+create temp table pulls (n serial, account_id uuid, claim uuid, kind text, metrics jsonb, refused jsonb, days date[], fresh_posts text[], newest_fresh timestamptz, oldest_due timestamptz, reads_all boolean, version bigint);
 -- Claims so many; which accounts and kinds, in the order of claiming.
 create function pg_temp.take(batch integer, provider text default 'instagram') returns text language sql as $$
-  with t as (insert into pulls (account_id, claim, kind, metrics, refused, days, fresh_posts, oldest_due, reads_all, version)
-    select t.account_id, t.claim, t.kind, t.metrics, t.refused, t.days, t.fresh_posts, t.oldest_due, t.reads_all, t.version
-    from analytics_private.sidecar_take_insights('a test', provider, batch, 60) with ordinality t (workspace_id, account_id, claim, kind, platform, platform_user_id, version, access_token, metrics, refused, days, fresh_posts, oldest_due, reads_all, most_posts, o) order by t.o
+  with t as (insert into pulls (account_id, claim, kind, metrics, refused, days, fresh_posts, newest_fresh, oldest_due, reads_all, version)
+    select t.account_id, t.claim, t.kind, t.metrics, t.refused, t.days, t.fresh_posts, t.newest_fresh, t.oldest_due, t.reads_all, t.version
+    from analytics_private.sidecar_take_insights('a test', provider, batch, 60) with ordinality t (workspace_id, account_id, claim, kind, platform, platform_user_id, version, access_token, metrics, refused, days, fresh_posts, newest_fresh, oldest_due, reads_all, most_posts, o) order by t.o
     returning n, account_id, kind)
   select string_agg(right(t.account_id::text, 2)::integer || ' ' || t.kind, ', ' order by t.n) from t
 $$;
@@ -130,7 +130,7 @@ select is(pg_temp.lines($$select platform_post_id, likes_count, reach, round(eng
 select is((select array_agg(source)::text from analytics.post_analytics where social_account_id = pg_temp.acc(1)), '{api,api}', 'and their captures');
 select ok((pg_temp.state(1, 'posts')).next_at < clock_timestamp() + interval '2 minutes', 'a list that was cut short goes on soon');
 select pg_temp.only(1, 'posts') \g /dev/null
-select is(pg_temp.lines($$select fresh_posts, oldest_due, reads_all from pulls order by n desc limit 1$$), '("{901,902}",,t)', 'what was just measured is not measured again');
+select is(pg_temp.lines($$select fresh_posts, newest_fresh = now() - interval '2 hours', oldest_due, reads_all from pulls order by n desc limit 1$$), '("{901,902}",t,,t)', 'what was just measured is not measured again');
 update analytics_private.post_schedules set next_at = now() - interval '1 second' where platform_post_id = '902';
 select pg_temp.only(1, 'posts') \g /dev/null
 select is(pg_temp.lines($$select fresh_posts, oldest_due = now() - interval '40 days' from pulls order by n desc limit 1$$), '({901},t)', 'until it is due');
@@ -142,8 +142,25 @@ select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timest
 select ok((select gone_at is not null and next_at is null from analytics_private.post_schedules where platform_post_id = '902'), 'a whole list without it does');
 select is((select next_at is not null and gone_at is null from analytics_private.post_schedules where platform_post_id = '901'), true, 'of those that were due');
 select is((pg_temp.state(1, 'posts')).reads_all, false, 'from now on the news are read only');
+select pg_temp.only(1, 'posts') \g /dev/null
+select is(pg_temp.lines($$select fresh_posts from pulls order by n desc limit 1$$), '({901})', 'a post that was missing once is measured when it is there again');
+select analytics_private.sidecar_release_insights(pg_temp.claim_of(1, 'posts')) \g /dev/null
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'posts', '{"captured_at": "2026-06-01", "posts": [{"id": "", "posted_at": "x"}]}')$$), 'PT400', 'what cannot be read is refused');
 select is((pg_temp.state(1, 'posts')).claim is null, true, 'and changes nothing');
+
+-- A first reading goes on as long as it finds something to measure.
+update analytics_private.account_schedules set reads_all = true where social_account_id = pg_temp.acc(1) and kind = 'posts';
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb, 'posts', jsonb_build_array(jsonb_build_object('id', '906', 'posted_at', now() - interval '1 hour')))) \g /dev/null
+select is(pg_temp.lines($$select (s).reads_all, (s).next_at < clock_timestamp() + interval '2 minutes' from pg_temp.state(1, 'posts') s$$), '(t,t)', 'a portion is followed by the next');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb)) \g /dev/null
+select is(pg_temp.lines($$select (s).reads_all, (s).next_at > clock_timestamp() + interval '50 minutes' from pg_temp.state(1, 'posts') s$$), '(f,t)', 'one that finds nothing is the last, though the list has no end');
+select pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": false}'::jsonb, 'posts', jsonb_build_array(jsonb_build_object('id', '907', 'posted_at', now() - interval '1 hour'))), 'denied') \g /dev/null
+select is((pg_temp.state(1, 'posts')).reads_all, false, 'a list that was read as far as was meant is not read again because something in it is denied');
+
+-- A list that moves while it is read.
+select is(pg_temp.finish(1, 'posts', jsonb_build_object('captured_at', clock_timestamp(), 'listing', '{"is_whole": true}'::jsonb, 'posts', (select jsonb_agg(jsonb_build_object('id', '905', 'posted_at', now() - interval '1 hour', 'likes', 4)) from generate_series(1, 2)))) ->> 'state',
+  'stored', 'a post that is twice in an answer keeps nothing away');
+select is((select count(*) from analytics_private.post_schedules where platform_post_id = '905'), 1::bigint, 'and is there once');
 
 -- A post that becomes due while its list is read is not missing from it.
 insert into analytics.top_content (workspace_id, social_account_id, platform_post_id, posted_at, captured_at) values (:'studio', pg_temp.acc(1), '903', now() - interval '3 hours', now()) \g /dev/null
@@ -217,12 +234,22 @@ select ok((select percent = 95 and paused_until > clock_timestamp() + interval '
 update analytics_private.provider_limits set paused_until = now();
 select isnt(pg_temp.take(10), null, 'then it goes on');
 
+select is(pg_temp.finish(11, 'audience', null, 'throttled_account', 'fewer', 1200) ->> 'state', 'later', 'the limit of an account');
+select ok((pg_temp.state(11, 'audience')).next_at between clock_timestamp() + interval '19 minutes' and clock_timestamp() + interval '31 minutes', 'makes it wait as long as was asked for');
+select is((select count(*) from analytics_private.provider_limits where paused_until > clock_timestamp()), 0::bigint, 'and nobody else');
+select pg_temp.finish(11, 'audience', null, 'throttled_account') \g /dev/null
+select is((pg_temp.state(11, 'audience')).failures, 2, 'ever longer where nothing is said');
 select is(pg_temp.finish(1, 'account', jsonb_build_object('captured_at', clock_timestamp(), 'metrics', '[{"metric": "followers", "value": 5}]'::jsonb), 'temporary', 'http_503') ->> 'metrics', '1', 'what came before a failure is stored');
 select is(pg_temp.lines($$select (s).failures, (s).last_error, (s).next_at < clock_timestamp() + interval '1 minute' from pg_temp.state(1, 'account') s$$), '(1,http_503,t)', 'and the rest asked for again soon');
 select is((select status::text from analytics.social_accounts where id = pg_temp.acc(1)), 'active', 'a blip ends nothing');
 select pg_temp.finish(1, 'account', null, f) from unnest(array['denied', 'refused', 'configuration', 'sealed', 'malformed', 'unfinished']) f \g /dev/null
 select is((select status::text from analytics.social_accounts where id = pg_temp.acc(1)), 'active', 'nor do other failures');
-select is((pg_temp.state(1, 'account')).failures, 6, 'which are counted, but for a pull that ran out of time');
+select is((pg_temp.state(1, 'account')).failures, 7, 'which are counted');
+update analytics_private.account_schedules set failures = 6 where social_account_id = pg_temp.acc(1) and kind = 'account';
+select pg_temp.finish(1, 'account', null, 'unfinished') \g /dev/null
+select is((pg_temp.state(1, 'account')).failures, 7, 'a pull that ran out of time with nothing waits ever longer');
+select pg_temp.finish(1, 'account', '{"captured_at": "2026-06-02"}', 'unfinished') \g /dev/null
+select is(pg_temp.lines($$select (s).failures, (s).next_at < clock_timestamp() + interval '2 seconds' from pg_temp.state(1, 'account') s$$), '(7,t)', 'one that has something goes on at once');
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', null, 'bored')$$), 'PT400', 'there are no others');
 select is(pg_temp.state_of($$select pg_temp.finish(1, 'account', '{}')$$), 'PT400', 'nor an answer of no time');
 
@@ -233,16 +260,24 @@ select is(pg_temp.finish(1, 'account', '{"captured_at": "2026-06-02"}') ->> 'sta
 select is((select status_reason from analytics.social_accounts where id = pg_temp.acc(1)), null, 'does');
 select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'a token that is not accepted');
 select ok((select refresh_at <= clock_timestamp() from analytics_private.oauth_tokens where social_account_id = pg_temp.acc(1)), 'is renewed first');
+select ok((pg_temp.state(1, 'account')).next_at < clock_timestamp() + interval '11 seconds', 'and shown again soon');
+update analytics_private.account_schedules set failures = 20 where social_account_id = pg_temp.acc(1) and kind = 'account';
 select is(pg_temp.finish(1, 'account', null, 'stale', 'not accepted') ->> 'state', 'later', 'of the same one nothing new follows');
+select is((pg_temp.state(1, 'account')).failures, 21, 'and it is shown ever less often');
 update analytics_private.oauth_tokens set version = version + 1, refresh_at = now() + interval '50 days' where social_account_id = pg_temp.acc(1);
 select is(pg_temp.finish(1, 'account', null, 'stale', 'the platform does not recognise the access token') ->> 'state', 'reconnect_required', 'a renewed one that is not accepted is over');
 select is(pg_temp.lines($$select status, status_reason, status_remedy is not null from analytics.social_accounts where id = pg_temp.acc(1)$$), '(reconnect_required,"the platform does not recognise the access token",t)', 'which the account says');
+select is((select array_agg(distinct next_at)::text from analytics_private.account_schedules where social_account_id = pg_temp.acc(1)), '{infinity}', 'nothing of it is due any more');
 select is((select count(*) from analytics.notices where social_account_id = pg_temp.acc(1) and settled_at is null), 1::bigint, 'the member is told');
 update analytics_private.account_schedules set next_at = now(), claim = null, claimed_until = null where social_account_id = pg_temp.acc(1);
 select is((select count(*) from regexp_matches(pg_temp.take(50), '\m1 ', 'g')), 0::bigint, 'and nobody is asked any more');
 update analytics_private.oauth_tokens set first_consent_at = now(), version = version + 1 where social_account_id = pg_temp.acc(1);
 update analytics.social_accounts set status = 'active', status_reason = null, status_remedy = null where id = pg_temp.acc(1);
 select is(pg_temp.take(50), '1 account, 1 audience, 1 posts', 'until it is connected again');
+-- An operator stops a platform.
+update analytics_private.insight_cadences set every = null where platform = 'instagram' and kind = 'audience';
+select is(analytics_private.sidecar_store_insights(pg_temp.claim_of(1, 'audience'), '{"captured_at": "2026-06-02"}') ->> 'next_at', 'infinity', 'without a cadence there is no next one');
+update analytics_private.insight_cadences set every = '1 day' where platform = 'instagram' and kind = 'audience';
 select is((select count(*) from analytics_private.metric_refusals where social_account_id = pg_temp.acc(1)), 0::bigint, 'with other permissions, perhaps');
 select is(analytics_private.sidecar_store_insights(pg_temp.claim_of(1, 'account'), null, 'final', 'the password was changed', null, 1) ->> 'state', 'later', 'what is said of a former token says nothing of this one');
 select is(pg_temp.finish(2, 'account', null, 'final', 'the password was changed') ->> 'state', 'reconnect_required', 'a final refusal ends the access at once');

@@ -286,7 +286,7 @@ impl From<TokenError> for Failure {
                 "OAUTH_ERROR",
                 "a permission is missing that is needed to see the accounts; leave all of them ticked on the provider's page",
             ),
-            TokenError::Throttled { .. } => Failure::new(
+            TokenError::Throttled { .. } | TokenError::ThrottledAccount { .. } => Failure::new(
                 "throttled",
                 "RATE_LIMITED",
                 "the provider asks for fewer requests; try again in some minutes",

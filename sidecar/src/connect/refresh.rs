@@ -237,7 +237,9 @@ fn kind(error: &TokenError) -> (&'static str, Option<Duration>) {
         TokenError::Configuration { .. } | TokenError::Denied { .. } | TokenError::Refused { .. } => {
             ("configuration", None)
         }
-        TokenError::Throttled { retry_after, .. } => ("throttled", *retry_after),
+        TokenError::Throttled { retry_after, .. } | TokenError::ThrottledAccount { retry_after, .. } => {
+            ("throttled", *retry_after)
+        }
         TokenError::Temporary { retry_after, .. } => ("temporary", *retry_after),
         TokenError::Malformed { .. } => ("malformed", None),
     }

@@ -1,13 +1,13 @@
 //! Facebook pages' insights, with the page's own token.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
-use super::meta::{Insight, Insights, Paging, after, flows, insight, levels, series};
-use super::read::{is_id, start_of};
-use super::store::{Audience, Gathered, Listing, Metric, Post, Refused, Task};
+use super::listing::{Walk, address, count, put, text};
+use super::meta::{Insight, Insights, Measuring, Paging, after, flows, insight, levels, series};
+use super::read::{api_names, is_id, moment};
+use super::store::{Audience, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -29,9 +29,6 @@ const SUMMARIES: &str = "reactions.limit(0).summary(total_count),comments.limit(
 /// How they are noted where they are refused.
 const SUMMARIES_NAME: &str = "reactions,comments";
 
-/// So many posts whose insights are denied, and none whose are not: it is not the posts.
-const MOST_DENIED: u32 = 3;
-
 pub(super) async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     if !is_id(&task.platform_user_id) {
         return Err(TokenError::Refused { code: "id".into() }.into());
@@ -47,12 +44,7 @@ pub(super) async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Ga
 async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let followers = levels(asker, task, gathered).await?;
     let flows = flows(task, followers, gathered);
-    series(asker, task, &flows, end_of, gathered).await
-}
-
-/// Days are California's, which end up to eight hours after those of UTC. One that is not over yet is not asked for.
-fn end_of(newest: NaiveDate) -> DateTime<Utc> {
-    (start_of(newest) + TimeDelta::days(2)).min(Utc::now())
+    series(asker, task, &flows, gathered).await
 }
 
 async fn audience(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
@@ -127,17 +119,18 @@ fn is_post_id(id: &str) -> bool {
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let path = format!("{}/posts", task.platform_user_id);
     let mut walk = Walk::new(task);
-    let mut measuring = Measuring::default();
+    let mut measuring = Measuring::new(|_| false);
     let mut start: Option<String> = None;
     let mut has_summaries = task.may_ask("post", SUMMARIES_NAME);
-    for _ in 0..MOST_PAGES {
+    let mut dropped = None;
+    loop {
         let fields = if has_summaries { format!("{FIELDS},{SUMMARIES}") } else { FIELDS.to_owned() };
         let mut query = vec![("fields", fields.as_str()), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
         let page: Page = match asker.get("posts", &path, &query).await {
             Err(Stop::Failed(TokenError::Denied { code })) if has_summaries => {
                 has_summaries = false;
-                gathered.refused.push(Refused {
+                dropped = Some(Refused {
                     subject: "post",
                     api_name: SUMMARIES_NAME.to_owned(),
                     code: code.into_owned(),
@@ -147,10 +140,12 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             }
             answer => answer?,
         };
+        // Only now is it known that they were what was denied.
+        gathered.refused.extend(dropped.take());
         for item in &page.data {
             let posted_at = moment(&item.created_time).filter(|at| *at <= Utc::now() && is_post_id(&item.id));
             if let Some(posted_at) = posted_at.filter(|at| walk.takes(&item.id, *at)) {
-                let post = measuring.measure(asker, task, &mut gathered.refused, item, posted_at).await?;
+                let post = measure(&mut measuring, asker, task, &mut gathered.refused, item, posted_at).await?;
                 gathered.posts.extend(post);
             }
         }
@@ -160,61 +155,23 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             return measuring.end();
         }
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    measuring.end()
 }
 
-/// The insights of posts, as long as they are given at all.
-#[derive(Default)]
-struct Measuring {
-    is_served: bool,
-    denials: u32,
-    denied: Option<TokenError>,
-}
-
-impl Measuring {
-    /// None when the post is there no more.
-    async fn measure(
-        &mut self,
-        asker: &mut Asker<'_>,
-        task: &Task,
-        refused: &mut Vec<Refused>,
-        item: &Item,
-        posted_at: DateTime<Utc>,
-    ) -> Result<Option<Post>, Stop> {
-        let is_refused = |name: &str| refused.iter().any(|it| it.subject == "post" && it.api_name == name);
-        let wanted: Vec<&Metric> = task.wanted("post", "post").filter(|metric| !is_refused(&metric.api_name)).collect();
-        if wanted.is_empty() || !self.is_served && self.denials >= MOST_DENIED {
-            return Ok(Some(read_post(&[], item, posted_at, &[])));
-        }
-        let path = format!("{}/insights", item.id);
-        let query = |metrics| vec![("metric", metrics), ("period", "lifetime".to_owned())];
-        let answers = match asker.get_each("post", &api_names(&wanted), refused, &path, query).await {
-            Ok(answers) => {
-                self.is_served = true;
-                answers
-            }
-            Err(Stop::Failed(TokenError::Refused { code })) if code == "no_insights" => Vec::new(),
-            // None of them for this post, of a kind that has other ones.
-            Err(Stop::Failed(TokenError::Configuration { code })) if code == "100" => Vec::new(),
-            Err(Stop::Failed(TokenError::Configuration { code })) if code == "100/33" => return Ok(None),
-            Err(Stop::Failed(error @ TokenError::Denied { .. })) => {
-                self.denials += 1;
-                self.denied.get_or_insert(error);
-                Vec::new()
-            }
-            Err(stop) => return Err(stop),
-        };
-        Ok(Some(read_post(&wanted, item, posted_at, &answers)))
-    }
-
-    /// What the list says is stored all the same; that more is denied has to be told.
-    fn end(self) -> Result<(), Stop> {
-        match self.denied {
-            Some(denied) if !self.is_served => Err(denied.into()),
-            _ => Ok(()),
-        }
-    }
+/// None when the post is there no more.
+async fn measure(
+    measuring: &mut Measuring,
+    asker: &mut Asker<'_>,
+    task: &Task,
+    refused: &mut Vec<Refused>,
+    item: &Item,
+    posted_at: DateTime<Utc>,
+) -> Result<Option<Post>, Stop> {
+    let is_refused = |name: &str| refused.iter().any(|it| it.subject == "post" && it.api_name == name);
+    let wanted: Vec<&Metric> = task.wanted("post", "post").filter(|metric| !is_refused(&metric.api_name)).collect();
+    let path = format!("{}/insights", item.id);
+    let query = |metrics| vec![("metric", metrics), ("period", "lifetime".to_owned())];
+    let answers = measuring.ask(asker, "post", &api_names(&wanted), refused, &path, query).await?;
+    Ok(answers.map(|answers| read_post(&wanted, item, posted_at, &answers)))
 }
 
 fn read_post(metrics: &[&Metric], item: &Item, posted_at: DateTime<Utc>, answers: &[Insights]) -> Post {

@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, count, moment, put, text};
-use super::meta::{Insights, Paging, after, flows, insight, levels, series};
-use super::read::{is_id, said, start_of};
-use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Refused, Task};
+use super::listing::{Walk, address, count, put, text};
+use super::meta::{Insights, Measuring, Paging, after, flows, insight, levels, series};
+use super::read::{api_names, is_id, moment, said, start_of};
+use super::store::{Audience, Capture, Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
 
@@ -41,7 +41,7 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
     let (by_follow, totals): (Vec<&Metric>, Vec<&Metric>) =
         others.into_iter().partition(|metric| metric.api_name == BY_FOLLOW);
 
-    series(asker, task, &by_day, |newest| start_of(newest) + TimeDelta::days(1), gathered).await?;
+    series(asker, task, &by_day, gathered).await?;
     let path = format!("{}/insights", task.platform_user_id);
     for day in &task.days {
         let total = |breakdown: Option<&'static str>| {
@@ -170,25 +170,26 @@ const FIELDS: &str = "id,caption,media_type,media_product_type,permalink,timesta
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let path = format!("{}/media", task.platform_user_id);
     let mut walk = Walk::new(task);
+    let mut measuring = Measuring::new(is_untold);
     let mut start: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut query = vec![("fields", FIELDS), ("limit", PAGE_SIZE)];
         query.extend(start.as_deref().map(|start| ("after", start)));
         let page: Page = asker.get("media", &path, &query).await?;
         for media in &page.data {
             let posted_at = moment(&media.timestamp).filter(|at| *at <= Utc::now() && is_id(&media.id));
             if let Some(posted_at) = posted_at.filter(|at| walk.takes(&media.id, *at)) {
-                gathered.posts.extend(measure(asker, task, &mut gathered.refused, media, posted_at).await?);
+                gathered
+                    .posts
+                    .extend(measure(&mut measuring, asker, task, &mut gathered.refused, media, posted_at).await?);
             }
         }
         start = after(page.paging.as_ref()).filter(|_| !page.data.is_empty()).map(str::to_owned);
         gathered.listing = walk.end(start.is_none());
         if gathered.listing.is_some() {
-            return Ok(());
+            return measuring.end();
         }
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 /// The kind of post, of which each has metrics of its own.
@@ -209,8 +210,18 @@ fn has(subject: &str, api_name: &str) -> bool {
     }
 }
 
+/// Seen by fewer than five, a story after its day, or posted before the account became a professional one: unknown, not zero.
+fn is_untold(error: &TokenError) -> bool {
+    match error {
+        TokenError::Denied { code } => code == "10",
+        TokenError::Configuration { code } => code == "100/2108006",
+        _ => false,
+    }
+}
+
 /// None when the post is there no more.
 async fn measure(
+    measuring: &mut Measuring,
     asker: &mut Asker<'_>,
     task: &Task,
     refused: &mut Vec<Refused>,
@@ -226,16 +237,8 @@ async fn measure(
         .collect();
     let query = |metrics| vec![("metric", metrics)];
     let path = format!("{}/insights", media.id);
-    let answers = match asker.get_each(subject, &api_names(&wanted), refused, &path, query).await {
-        Ok(answers) => answers,
-        // Seen by fewer than five, or a story after its day: unknown, not zero.
-        Err(Stop::Failed(TokenError::Denied { code })) if code == "10" => Vec::new(),
-        // Posted before the account became a professional one.
-        Err(Stop::Failed(TokenError::Configuration { code })) if code == "100/2108006" => Vec::new(),
-        Err(Stop::Failed(TokenError::Configuration { code })) if code == "100/33" => return Ok(None),
-        Err(stop) => return Err(stop),
-    };
-    Ok(Some(read_post(&wanted, media, posted_at, &answers)))
+    let answers = measuring.ask(asker, subject, &api_names(&wanted), refused, &path, query).await?;
+    Ok(answers.map(|answers| read_post(&wanted, media, posted_at, &answers)))
 }
 
 fn read_post(metrics: &[&Metric], media: &Media, posted_at: DateTime<Utc>, answers: &[Insights]) -> Post {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, capture, count, put, sum, text};
-use super::read::{is_id, said, start_of};
+use super::listing::{Walk, count, put, sum, text};
+use super::read::{capture, is_id, said, start_of};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop};
 use crate::oauth::TokenError;
@@ -20,6 +20,8 @@ const GAINS: &str = "followerGains";
 /// Added up here, of these.
 const ENGAGEMENT: &str = "engagement";
 const PARTS: [&str; 4] = ["likeCount", "commentCount", "shareCount", "clickCount"];
+
+const PART_UNKNOWN: &str = "a part of it is not known";
 
 const OF_MEMBERS: &str = "LinkedIn tells this of organisations only, not of members";
 
@@ -208,7 +210,7 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], answer: &[Statistics]) -> 
             metric: ENGAGEMENT.to_owned(),
             measured_at: at,
             value: total,
-            reason: (total.is_none() && is_known).then_some("a part of it is not known"),
+            reason: (total.is_none() && is_known).then_some(PART_UNKNOWN),
         });
     }
     captures
@@ -219,7 +221,12 @@ fn read_gains(metric: &Metric, days: &[NaiveDate], answer: &[Statistics]) -> Vec
         let gains = of_day(answer, *day).map(|element| &element.follower_gains);
         let part = |name: &str| gains.and_then(|gains| gains.get(name)).and_then(sum);
         let gained = part("organicFollowerGain").zip(part("paidFollowerGain")).map(|(one, other)| one + other);
-        capture(metric, Some(start_of(*day)), gained.and_then(|gained| sum(&gained.into())))
+        let value = gained.and_then(|gained| sum(&gained.into()));
+        let is_known = gains.is_some_and(|gains| !gains.is_empty());
+        Capture {
+            reason: (value.is_none() && is_known).then_some(PART_UNKNOWN),
+            ..capture(metric, Some(start_of(*day)), value)
+        }
     };
     days.iter().map(read).collect()
 }
@@ -325,8 +332,8 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     let metrics: Vec<&Metric> = task.wanted("post", "post").collect();
     let mut walk = Walk::new(task);
     let mut measuring = Measuring::default();
-    for read in 0..MOST_PAGES {
-        let start = read * PAGE_SIZE;
+    let mut start = 0;
+    loop {
         let path = format!("rest/posts?q=author&author={author}&count={PAGE_SIZE}&start={start}&sortBy=CREATED");
         let page: Page = asker.get("posts", &path, &[]).await?;
         let due = page.elements.iter().filter_map(|item| Some((kind(&item.id)?, item, item.posted_at()?)));
@@ -341,9 +348,8 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         if gathered.listing.is_some() {
             return measuring.end();
         }
+        start += PAGE_SIZE;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    measuring.end()
 }
 
 /// The numbers of posts. One that the organisation may not see denies the whole call: it is found by halves.
@@ -546,14 +552,14 @@ mod tests {
         let read = |gained: Value| {
             let start = start_of(day(3)).timestamp_millis();
             let answer = statistics(json!([{"timeRange": {"start": start}, "followerGains": gained}]));
-            read_gains(&gains, &[day(3)], &answer)[0].value
+            let capture = read_gains(&gains, &[day(3)], &answer).remove(0);
+            (capture.value, capture.reason)
         };
-        assert_eq!(read(json!({"organicFollowerGain": 7, "paidFollowerGain": 0})), Some(7));
-        for gained in
-            [json!({"organicFollowerGain": 7}), json!({}), json!({"organicFollowerGain": "x", "paidFollowerGain": 1})]
-        {
-            assert_eq!(read(gained.clone()), None, "{gained}");
+        assert_eq!(read(json!({"organicFollowerGain": 7, "paidFollowerGain": 0})), (Some(7), None));
+        for gained in [json!({"organicFollowerGain": 7}), json!({"organicFollowerGain": "x", "paidFollowerGain": 1})] {
+            assert_eq!(read(gained.clone()), (None, Some(PART_UNKNOWN)), "{gained}");
         }
+        assert_eq!(read(json!({})), (None, None));
         assert_eq!(read_gains(&gains, &[day(3)], &[])[0].value, None);
     }
 

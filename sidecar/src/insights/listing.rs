@@ -5,37 +5,44 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-pub(super) use super::read::{api_names, capture, moment, whole};
+use super::read::{MOST, whole};
 use super::store::{Listing, Metric, Post, Task};
 
-/// Pages that one pull reads.
+/// Pages that one pull reads, and so how far back a list is ever followed.
 pub(super) const MOST_PAGES: usize = 200;
-
-/// No platform counts that far, and the database takes no more.
-const MOST: i64 = 1_000_000_000_000_000;
 
 const LONGEST_ADDRESS: usize = 2000;
 
 /// The way through a list of posts, newest first.
 pub(super) struct Walk<'a> {
     task: &'a Task,
-    fresh: HashSet<&'a str>,
+    /// Fresh, or met before on the way: a list that moves while it is read has a post twice.
+    known: HashSet<String>,
+    /// None: to the end.
+    most: Option<usize>,
     taken: usize,
+    pages: usize,
     /// Of the page at hand.
     newest: Option<DateTime<Utc>>,
     has_news: bool,
 }
 
 impl<'a> Walk<'a> {
+    /// Where a post is measured by calls of its own: a first reading comes in portions.
     pub(super) fn new(task: &'a Task) -> Self {
-        let fresh = task.fresh_posts.iter().map(String::as_str).collect();
-        Walk { task, fresh, taken: 0, newest: None, has_news: false }
+        Walk { most: Some(usize::try_from(task.most_posts).unwrap_or(0)), ..Walk::to_the_end(task) }
+    }
+
+    /// Where the numbers come by the page. Portions would each read the list from its start again, for nothing.
+    pub(super) fn to_the_end(task: &'a Task) -> Self {
+        let known = task.fresh_posts.iter().cloned().collect();
+        Walk { task, known, most: None, taken: 0, pages: 0, newest: None, has_news: false }
     }
 
     /// Whether this post of the page at hand is to be measured.
     pub(super) fn takes(&mut self, id: &str, posted_at: DateTime<Utc>) -> bool {
         self.newest = self.newest.max(Some(posted_at));
-        let is_due = !self.fresh.contains(id);
+        let is_due = self.known.insert(id.to_owned());
         self.taken += usize::from(is_due);
         self.has_news |= is_due;
         is_due
@@ -46,14 +53,16 @@ impl<'a> Walk<'a> {
     pub(super) fn end(&mut self, is_last: bool) -> Option<Listing> {
         let back_to = self.newest.take();
         let has_news = std::mem::take(&mut self.has_news);
+        self.pages += 1;
+        let is_whole = is_last || self.pages >= MOST_PAGES;
         let is_past_due = self.task.oldest_due.is_none_or(|due| back_to.is_some_and(|back_to| back_to < due));
         let is_enough = if self.task.reads_all {
             // The rest with the next pull. Later on nothing would lead back to a rest.
-            self.taken >= usize::try_from(self.task.most_posts).unwrap_or(0)
+            self.most.is_some_and(|most| self.taken >= most)
         } else {
             !has_news && is_past_due
         };
-        (is_last || is_enough).then_some(Listing { is_whole: is_last, back_to })
+        (is_whole || is_enough).then_some(Listing { is_whole, back_to })
     }
 }
 
@@ -127,6 +136,7 @@ pub(super) mod tests {
             refused: Json(Vec::new()),
             days: Vec::new(),
             fresh_posts: Vec::new(),
+            newest_fresh: None,
             oldest_due: None,
             reads_all: false,
             most_posts: 3,
@@ -156,6 +166,15 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_post_that_is_twice_in_a_list_is_taken_once() {
+        let task = task("posts", Vec::new());
+        let mut walk = Walk::new(&task);
+        assert!(walk.takes("1", hours_ago(1)) && !walk.takes("1", hours_ago(1)));
+        assert_eq!(walk.end(false), None);
+        assert!(!walk.takes("1", hours_ago(1)) && walk.takes("2", hours_ago(2)), "nor on the next page");
+    }
+
+    #[test]
     fn the_first_reading_comes_in_portions_and_later_ones_whole() {
         let mut task = task("posts", Vec::new());
         for reads_all in [true, false] {
@@ -163,9 +182,27 @@ pub(super) mod tests {
             let mut walk = Walk::new(&task);
             assert!((0..5).all(|n| walk.takes(&n.to_string(), hours_ago(n))));
             assert_eq!(walk.end(false).is_some(), reads_all);
+            let mut walk = Walk::to_the_end(&task);
+            assert!((0..5).all(|n| walk.takes(&n.to_string(), hours_ago(n))));
+            assert_eq!(walk.end(false), None);
         }
         let mut walk = Walk::new(&task);
         assert_eq!(walk.end(true), Some(Listing { is_whole: true, back_to: None }), "an empty one");
+    }
+
+    #[test]
+    fn a_list_without_end_counts_as_read_where_nobody_reads_on() {
+        let mut task = task("posts", Vec::new());
+        for reads_all in [true, false] {
+            task.reads_all = reads_all;
+            let mut walk = Walk::to_the_end(&task);
+            for page in 1..MOST_PAGES {
+                assert!(walk.takes(&page.to_string(), hours_ago(1)));
+                assert_eq!(walk.end(false), None, "page {page}");
+            }
+            assert!(walk.takes("one more", hours_ago(2)));
+            assert_eq!(walk.end(false), Some(Listing { is_whole: true, back_to: Some(hours_ago(2)) }));
+        }
     }
 
     #[test]

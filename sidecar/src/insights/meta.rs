@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::read::{api_names, moment, said, start_of, whole};
-use super::store::{Capture, Gathered, Metric, Task};
+use super::store::{Capture, Gathered, Metric, Refused, Task};
 use super::{Asker, Stop};
+use crate::oauth::TokenError;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Insights {
@@ -98,12 +99,17 @@ pub(super) fn flows<'a>(task: &'a Task, followers: Option<i64>, gathered: &mut G
     flows
 }
 
-/// Metrics of which one answer has the values of many days. `end`: of the newest day.
+/// Of the newest day. Days are California's, which end up to eight hours after those of UTC. One that is not over yet is not
+/// asked for.
+fn end_of(newest: NaiveDate, now: DateTime<Utc>) -> DateTime<Utc> {
+    (start_of(newest) + TimeDelta::days(2)).min(now)
+}
+
+/// Metrics of which one answer has the values of many days.
 pub(super) async fn series(
     asker: &mut Asker<'_>,
     task: &Task,
     metrics: &[&Metric],
-    end: impl Fn(NaiveDate) -> DateTime<Utc>,
     gathered: &mut Gathered,
 ) -> Result<(), Stop> {
     let (Some(newest), Some(oldest)) = (task.days.iter().max(), task.days.iter().min()) else { return Ok(()) };
@@ -112,13 +118,86 @@ pub(super) async fn series(
             ("metric", metrics),
             ("period", "day".to_owned()),
             ("since", start_of(*oldest).timestamp().to_string()),
-            ("until", end(*newest).timestamp().to_string()),
+            ("until", end_of(*newest, Utc::now()).timestamp().to_string()),
         ]
     };
     let path = format!("{}/insights", task.platform_user_id);
     let answers = asker.get_each("account", &api_names(metrics), &mut gathered.refused, &path, query).await?;
     gathered.metrics.extend(read_series(metrics, &task.days, &answers));
     Ok(())
+}
+
+/// So many posts whose insights are denied, and none whose are not: it is not the posts.
+const MOST_DENIED: u32 = 3;
+
+/// So many one after the other that bring trouble: it is not the posts.
+const MOST_TROUBLES: u32 = 3;
+
+/// The insights of posts, as long as they are given at all. What is odd about one post must not keep all older ones away.
+pub(super) struct Measuring {
+    /// Of one post: seen by too few, too old.
+    is_untold: fn(&TokenError) -> bool,
+    is_served: bool,
+    denials: u32,
+    denied: Option<TokenError>,
+    troubles: u32,
+}
+
+impl Measuring {
+    pub(super) fn new(is_untold: fn(&TokenError) -> bool) -> Self {
+        Measuring { is_untold, is_served: false, denials: 0, denied: None, troubles: 0 }
+    }
+
+    /// Nothing where nothing is said of this post, None when it is there no more.
+    pub(super) async fn ask(
+        &mut self,
+        asker: &mut Asker<'_>,
+        subject: &'static str,
+        names: &[&str],
+        refused: &mut Vec<Refused>,
+        path: &str,
+        query: impl Fn(String) -> Vec<(&'static str, String)>,
+    ) -> Result<Option<Vec<Insights>>, Stop> {
+        if names.is_empty() || !self.is_served && self.denials >= MOST_DENIED {
+            return Ok(Some(Vec::new()));
+        }
+        let answer = asker.get_each(subject, names, refused, path, query).await;
+        self.pass(answer)
+    }
+
+    fn pass(&mut self, answer: Result<Vec<Insights>, Stop>) -> Result<Option<Vec<Insights>>, Stop> {
+        let troubles = std::mem::take(&mut self.troubles);
+        let error = match answer {
+            Ok(answers) => {
+                self.is_served = true;
+                return Ok(Some(answers));
+            }
+            Err(Stop::Failed(error)) => error,
+            Err(stop) => return Err(stop),
+        };
+        match &error {
+            error if (self.is_untold)(error) => {}
+            TokenError::Refused { code } if code == "no_insights" => {}
+            // None of them for this post, of a kind that has other ones.
+            TokenError::Configuration { code } if code == "100" => {}
+            TokenError::Configuration { code } if code == "100/33" => return Ok(None),
+            TokenError::Denied { .. } => {
+                self.denials += 1;
+                self.denied.get_or_insert(error);
+            }
+            TokenError::Temporary { .. } if troubles + 1 < MOST_TROUBLES => self.troubles = troubles + 1,
+            _ => return Err(error.into()),
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    /// What the list says is stored all the same; that more is denied has to be told.
+    pub(super) fn end(self) -> Result<(), Stop> {
+        match self.denied {
+            Some(denied) if !self.is_served => Err(denied.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A value for each metric and day asked for, unknown where none came. A day is named by its end.
@@ -176,6 +255,38 @@ pub(super) mod tests {
             ("2026-05-02T00:00:00+00:00", None, false),
         ];
         assert_eq!(read, expected.map(|(at, value, has_reason)| (at.to_owned(), value, has_reason)));
+    }
+
+    #[test]
+    fn a_day_of_california_ends_after_ours_and_not_in_the_future() {
+        let at = |text: &str| moment(text).expect("a time");
+        assert_eq!(end_of(day(3), at("2026-05-04T06:00:00Z")), at("2026-05-04T06:00:00Z"));
+        assert_eq!(end_of(day(3), at("2026-05-09T06:00:00Z")), at("2026-05-05T00:00:00Z"));
+    }
+
+    #[test]
+    fn one_odd_post_keeps_no_other_away() {
+        let failed = |error: TokenError| Err(Stop::Failed(error));
+        let temporary = || TokenError::Temporary { code: "2".into(), retry_after: None };
+        let mut measuring = Measuring::new(|error| matches!(error, TokenError::Denied { code } if code == "10"));
+        let unknown =
+            |answer: Result<Option<Vec<Insights>>, Stop>| answer.is_ok_and(|it| it.is_some_and(|it| it.is_empty()));
+        for error in [
+            TokenError::Refused { code: "no_insights".into() },
+            TokenError::Configuration { code: "100".into() },
+            TokenError::Denied { code: "10".into() },
+            temporary(),
+            temporary(),
+        ] {
+            assert!(unknown(measuring.pass(failed(error))));
+        }
+        assert!(unknown(measuring.pass(failed(TokenError::Denied { code: "10".into() }))));
+        assert!(unknown(measuring.pass(failed(temporary()))) && unknown(measuring.pass(failed(temporary()))));
+        assert!(measuring.pass(failed(temporary())).is_err(), "the third in a row");
+        assert!(
+            measuring.pass(failed(TokenError::Configuration { code: "100/33".into() })).is_ok_and(|it| it.is_none())
+        );
+        assert!(measuring.end().is_ok());
     }
 
     #[test]

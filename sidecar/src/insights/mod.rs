@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connect::Remote;
 use crate::connect::refresh::carried;
 use crate::metrics::Metrics;
-use crate::oauth::{TokenError, Usage};
+use crate::oauth::TokenError;
 use crate::queue::QueueError;
 use crate::secrets::{Binding, Keyring};
 use store::{Failure, Gathered, Refused, Store, Task};
@@ -39,12 +39,9 @@ const POLL: Duration = Duration::from_secs(1);
 const PULL_LIMIT: Duration = Duration::from_secs(150);
 const LEASE: Duration = Duration::from_secs(600);
 
-/// Percent of our limit from which on the others wait, and for how long where the provider does not say.
+/// Percent of our app's limit from which on all wait, and for how long where the provider does not say.
 const NEARLY_FULL: u32 = 90;
 const BREATHER: Duration = Duration::from_secs(60);
-
-/// What a used-up limit keeps back here is more than pulls: connecting and refreshing. Pulls wait longer in the database.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// Why a pull ends early.
 #[derive(Debug)]
@@ -77,8 +74,8 @@ pub struct Asker<'a> {
     token: SecretString,
     until: Instant,
     stop: CancellationToken,
-    /// The fullest our limit was in any answer.
-    pub usage: Option<Usage>,
+    /// The most of our limit that was used in any answer, in percent.
+    pub usage: Option<u32>,
     pub calls: u32,
 }
 
@@ -127,18 +124,13 @@ impl<'a> Asker<'a> {
         self.metrics.observe_request(self.remote.gate.name(), target, name, started.elapsed());
         match answer {
             Ok((data, usage)) => {
-                let is_full = usage.filter(|usage| usage.percent >= NEARLY_FULL);
-                call.settle(true, is_full.map(|usage| usage.regain.unwrap_or(BREATHER)));
-                if usage.map(|usage| usage.percent) > self.usage.map(|usage| usage.percent) {
-                    self.usage = usage;
-                }
+                call.settle(true, usage.filter(|percent| *percent >= NEARLY_FULL).map(|_| BREATHER));
+                self.usage = self.usage.max(usage);
                 Ok(data)
             }
             Err(error) => {
                 let pause = match &error {
-                    TokenError::Throttled { retry_after, .. } => {
-                        Some(retry_after.unwrap_or(BREATHER).min(LONGEST_PAUSE))
-                    }
+                    TokenError::Throttled { retry_after, .. } => Some(retry_after.unwrap_or(BREATHER)),
                     _ => None,
                 };
                 let is_their_trouble = matches!(error, TokenError::Temporary { .. } | TokenError::Malformed { .. });
@@ -187,6 +179,7 @@ impl<'a> Asker<'a> {
                 Err(stop) => return Err(stop),
             }
         }
+        let is_proven = !answers.is_empty();
         // Where nothing at all is served, it is not the metrics that are wrong.
         if found.len() > 1
             && found.len() == names.len()
@@ -197,7 +190,7 @@ impl<'a> Asker<'a> {
         refused.extend(found.into_iter().map(|(name, error)| Refused {
             subject,
             api_name: name.to_owned(),
-            of_app: !is_of_account(&error),
+            of_app: is_of_app(&error, is_proven),
             code: match error {
                 TokenError::Configuration { code } => code.into_owned(),
                 other => other.name().to_owned(),
@@ -214,9 +207,16 @@ fn is_unserved(error: &TokenError) -> bool {
     matches!(error, TokenError::Configuration { code } if words.contains(&code.as_ref()))
 }
 
-/// Meta's word for all parameters that it does not take: another account may be served what this one is refused.
-fn is_of_account(error: &TokenError) -> bool {
-    matches!(error, TokenError::Configuration { code } if code == "100")
+/// Whether it is the metric that is wrong, for whomever it is asked: the platform says so, or has answered the same question
+/// without it (`is_proven`). Meta's 100 stands for all parameters that it does not take: another account may be served what
+/// this one is refused.
+fn is_of_app(error: &TokenError, is_proven: bool) -> bool {
+    let TokenError::Configuration { code } = error else { return false };
+    match code.as_ref() {
+        "unknown_metric" | "unknown_field" => true,
+        "100" => false,
+        _ => is_proven,
+    }
 }
 
 /// Fills `gathered` with what the platform says, up to where it stops.
@@ -302,10 +302,13 @@ impl Puller {
         let mut gathered = Gathered::new(Utc::now());
         let stop = gather(&mut asker, task, &mut gathered).await.err();
         gathered.captured_at = Utc::now();
-        if let Some(usage) = asker.usage.filter(|usage| usage.percent >= NEARLY_FULL) {
-            carried(|| self.store.note_limit(remote.provider(), usage.percent, usage.regain)).await?;
+        if let Some(percent) = asker.usage.filter(|percent| *percent >= NEARLY_FULL)
+            && let Err(error) = carried(|| self.store.note_limit(remote.provider(), percent, BREATHER)).await
+        {
+            self.metrics.count_queue_error("note_limit");
+            tracing::warn!(%error, percent, "a limit that is nearly used up could not be noted");
         }
-        if matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() {
+        if is_untouched(stop.as_ref(), &gathered, asker.calls) {
             self.store.release(task).await?;
             return Ok("left".to_owned());
         }
@@ -327,6 +330,11 @@ impl Puller {
     }
 }
 
+/// Given back it is due at once, so only when nobody was asked: a pull that never gets anywhere is to wait.
+fn is_untouched(stop: Option<&Stop>, gathered: &Gathered, calls: u32) -> bool {
+    matches!(stop, Some(Stop::Closed | Stop::OutOfTime)) && gathered.is_empty() && calls == 0
+}
+
 fn failure(stop: Stop) -> Failure {
     let error = match stop {
         Stop::Closed | Stop::OutOfTime => return Failure { kind: "unfinished", message: None, retry_after: None },
@@ -339,6 +347,7 @@ fn failure(stop: Stop) -> Failure {
         TokenError::Refused { .. } | TokenError::Spent => ("refused", None),
         TokenError::Configuration { .. } => ("configuration", None),
         TokenError::Throttled { retry_after, .. } => ("throttled", *retry_after),
+        TokenError::ThrottledAccount { retry_after, .. } => ("throttled_account", *retry_after),
         TokenError::Temporary { retry_after, .. } => ("temporary", *retry_after),
         TokenError::Malformed { .. } => ("malformed", None),
     };
@@ -347,4 +356,33 @@ fn failure(stop: Stop) -> Failure {
         other => other.to_string(),
     };
     Failure { kind, message: Some(message), retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pull_is_given_back_only_when_nobody_was_asked() {
+        let mut gathered = Gathered::new(Utc::now());
+        assert!(is_untouched(Some(&Stop::Closed), &gathered, 0) && is_untouched(Some(&Stop::OutOfTime), &gathered, 0));
+        assert!(!is_untouched(Some(&Stop::OutOfTime), &gathered, 1) && !is_untouched(None, &gathered, 0));
+        gathered.audiences.push(store::Audience::default());
+        assert!(!is_untouched(Some(&Stop::Closed), &gathered, 0));
+    }
+
+    #[test]
+    fn a_refusal_is_of_our_app_only_where_that_is_known() {
+        let of_app = |code: &'static str| {
+            let error = TokenError::Configuration { code: code.into() };
+            [false, true].map(|is_proven| is_of_app(&error, is_proven))
+        };
+        for code in ["unknown_metric", "unknown_field"] {
+            assert_eq!(of_app(code), [true, true], "{code}");
+        }
+        for code in ["invalid_params", "invalid_request", "invalid_argument"] {
+            assert_eq!(of_app(code), [false, true], "{code}");
+        }
+        assert_eq!(of_app("100"), [false, false]);
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::store::{Capture, Metric};
 
 /// No platform counts that far, and the tables do not take it.
-const MOST: i64 = 1_000_000_000_000_000;
+pub(super) const MOST: i64 = 1_000_000_000_000_000;
 
 /// A whole number, as such or as text.
 pub(super) fn whole(value: &Value) -> Option<i64> {
@@ -22,6 +22,9 @@ pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
     read.ok().map(|at| at.to_utc())
 }
 
+/// Why a value is unknown of which something was said.
+pub(super) const NO_NUMBER: &str = "the platform's answer is no number that can be";
+
 pub(super) fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, value: Option<i64>) -> Capture {
     Capture { metric: metric.metric.clone(), measured_at, value, reason: None }
 }
@@ -29,7 +32,7 @@ pub(super) fn capture(metric: &Metric, measured_at: Option<DateTime<Utc>>, value
 /// What an answer says of a metric; null where it says nothing.
 pub(super) fn said(metric: &Metric, measured_at: Option<DateTime<Utc>>, said: &Value) -> Capture {
     let value = whole(said);
-    let reason = (value.is_none() && !said.is_null()).then_some("the platform's answer is no number that can be");
+    let reason = (value.is_none() && !said.is_null()).then_some(NO_NUMBER);
     Capture { reason, ..capture(metric, measured_at, value) }
 }
 

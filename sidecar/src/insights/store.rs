@@ -30,6 +30,8 @@ pub struct Task {
     pub days: Vec<NaiveDate>,
     /// Posts that need no measuring yet.
     pub fresh_posts: Vec<String>,
+    /// When the newest of them was posted.
+    pub newest_fresh: Option<DateTime<Utc>>,
     /// When the oldest post that needs it was posted.
     pub oldest_due: Option<DateTime<Utc>>,
     /// The list of posts was never read to its end.
@@ -155,6 +157,7 @@ pub struct Refused {
 /// How far the list of posts was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listing {
+    /// To its end, or as far as a list is ever read.
     pub is_whole: bool,
     pub back_to: Option<DateTime<Utc>>,
 }
@@ -220,11 +223,11 @@ impl Store {
         in_time(query.execute(self.0.pool())).await.map(drop)
     }
 
-    pub async fn note_limit(&self, provider: Provider, percent: u32, wait: Option<Duration>) -> Result<(), QueueError> {
+    pub async fn note_limit(&self, provider: Provider, percent: u32, wait: Duration) -> Result<(), QueueError> {
         let query = sqlx::query("select analytics_private.sidecar_note_limit($1, $2, $3)")
             .bind(provider.name())
             .bind(i32::try_from(percent).unwrap_or(i32::MAX))
-            .bind(wait.map(|wait| wait.as_secs_f64()));
+            .bind(wait.as_secs_f64());
         in_time(query.execute(self.0.pool())).await.map(drop)
     }
 }

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, address, api_names, capture, count, put, text, whole};
-use super::store::{Gathered, Listing, Metric, Post, Refused, Task};
+use super::listing::{Walk, address, count, put, text};
+use super::read::{api_names, is_id, said, whole};
+use super::store::{Gathered, Metric, Post, Refused, Task};
 use super::{Asker, Stop, Way, is_unserved};
 use crate::oauth::TokenError;
 
@@ -43,8 +44,8 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
             return Err(TokenError::Refused { code: "other_account".into() }.into());
         }
     }
-    let said = |metric: &Metric| answers.iter().find_map(|answer| count(answer.data.user.get(&metric.api_name)?));
-    gathered.metrics.extend(levels.iter().map(|metric| capture(metric, None, said(metric))));
+    let value = |metric: &Metric| answers.iter().find_map(|answer| answer.data.user.get(&metric.api_name));
+    gathered.metrics.extend(levels.iter().map(|metric| said(metric, None, value(metric).unwrap_or(&Value::Null))));
     Ok(())
 }
 
@@ -64,10 +65,10 @@ struct Videos {
 
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let mut wanted: Vec<&Metric> = task.wanted("post", "video").collect();
-    let mut walk = Walk::new(task);
+    let mut walk = Walk::to_the_end(task);
     let mut cursor: Option<i64> = None;
     let mut is_probed = false;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut body = json!({"max_count": PAGE_SIZE});
         if let Some(cursor) = cursor {
             body["cursor"] = cursor.into();
@@ -96,8 +97,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         }
         cursor = next;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 fn fields(metrics: String) -> String {
@@ -115,7 +114,7 @@ async fn probe(asker: &mut Asker<'_>, wanted: &[&Metric], refused: &mut Vec<Refu
 /// None when it cannot be told which video it is, or since when.
 fn read_video(wanted: &[&Metric], video: &Map<String, Value>) -> Option<Post> {
     let words = |name: &str| video.get(name).and_then(Value::as_str).filter(|words| !words.trim().is_empty());
-    let id = words("id").filter(|id| id.len() <= 32 && id.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let id = words("id").filter(|id| is_id(id))?;
     let posted_at = DateTime::from_timestamp(whole(video.get("create_time")?)?, 0).filter(|at| *at <= Utc::now())?;
     let mut post = Post {
         id: id.to_owned(),

@@ -7,7 +7,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::listing::{MOST_PAGES, capture, count, moment, put, text};
+use super::listing::{MOST_PAGES, count, put, text};
+use super::read::{is_id, moment, said};
 use super::store::{Gathered, Listing, Metric, Post, Refused, Task};
 use super::{Asker, Stop, is_unserved};
 use crate::oauth::TokenError;
@@ -33,11 +34,6 @@ pub(super) async fn gather(asker: &mut Asker<'_>, task: &Task, gathered: &mut Ga
         "posts" => posts(asker, task, gathered).await,
         _ => Err(TokenError::Refused { code: "kind".into() }.into()),
     }
-}
-
-/// Nothing else may become part of an address.
-fn is_id(id: &str) -> bool {
-    (1..=20).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Beside, or instead of data: why a part of it is missing.
@@ -73,16 +69,14 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
         return Err(TokenError::Refused { code: "other_account".into() }.into());
     }
     let levels = task.wanted("account", "account").filter(|metric| metric.kind == "level");
-    gathered
-        .metrics
-        .extend(levels.map(|metric| capture(metric, None, level(&me.data.public_metrics, &metric.api_name))));
+    gathered.metrics.extend(levels.map(|metric| said(metric, None, level(&me.data.public_metrics, &metric.api_name))));
     Ok(())
 }
 
 /// The number of posts has another name in the newest description of the API.
-fn level(metrics: &Map<String, Value>, name: &str) -> Option<i64> {
+fn level<'a>(metrics: &'a Map<String, Value>, name: &str) -> &'a Value {
     let other = if name == "tweet_count" { "post_count" } else { name };
-    count(metrics.get(name).or_else(|| metrics.get(other))?)
+    metrics.get(name).or_else(|| metrics.get(other)).unwrap_or(&Value::Null)
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +119,15 @@ fn spans(task: &Task, now: DateTime<Utc>) -> (Vec<Span>, Option<DateTime<Utc>>) 
         (false, Some(due), _) => due,
         (false, None, None) => young,
         (false, None, Some(newest)) => {
-            return (vec![Span { since: ("since_id", newest.clone()), until: None, is_told_to_author: true }], None);
+            let since = ("since_id", newest.clone());
+            return if task.newest_fresh.is_some_and(|at| at >= young) {
+                (vec![Span { since, until: None, is_told_to_author: true }], None)
+            } else {
+                // Of what came after an old one, some may be too old for the author's numbers itself.
+                let old = Span { since, until: Some(stamp(young)), is_told_to_author: false };
+                let young = Span { since: ("start_time", stamp(young)), until: None, is_told_to_author: true };
+                (vec![young, old], None)
+            };
         }
     };
     let since = |at| ("start_time", stamp(at));
@@ -161,6 +163,7 @@ struct Tally {
 async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> Result<(), Stop> {
     let mut wanted: Vec<&Metric> = task.wanted("post", "post").collect();
     let fresh: HashSet<&str> = task.fresh_posts.iter().map(String::as_str).collect();
+    let mut seen = HashSet::new();
     let (spans, back_to) = spans(task, Utc::now());
     let mut tally = Tally::default();
     let mut pages = 0;
@@ -178,14 +181,15 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
             tally.refused += untold.len();
             let known: Vec<&str> = untold.into_iter().filter(|id| !fresh.contains(id)).collect();
             found.extend(without_authors(asker, &wanted, &known).await?);
-            gathered.posts.extend(found.into_iter().filter(|post| !fresh.contains(post.id.as_str())));
+            // Those that were not due, too: they are paid for.
+            gathered.posts.extend(first_of_each(found, &mut seen));
             pages += 1;
             token = page.meta.and_then(|meta| meta.next_token);
             if token.is_none() {
                 break;
             }
             if pages >= MOST_PAGES {
-                gathered.listing = Some(Listing { is_whole: false, back_to: None });
+                gathered.listing = Some(Listing { is_whole: true, back_to: None });
                 return Ok(());
             }
         }
@@ -196,6 +200,12 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
     }
     gathered.listing = Some(Listing { is_whole: task.reads_all, back_to });
     Ok(())
+}
+
+/// A time line that moves while it is read has a post twice.
+fn first_of_each(mut found: Vec<Post>, seen: &mut HashSet<String>) -> Vec<Post> {
+    found.retain(|post| seen.insert(post.id.clone()));
+    found
 }
 
 fn authors(wanted: &[&Metric], code: &str, of_app: bool) -> Vec<Refused> {
@@ -350,6 +360,16 @@ mod tests {
         assert_eq!(spans(&task, now()), (vec![month.clone()], Some(now() - AUTHORS_TIME)));
         task.reads_all = false;
         task.fresh_posts = ["999", "1002", "1001", "x"].map(str::to_owned).into();
+        let old = Span {
+            since: ("since_id", "1002".to_owned()),
+            until: Some("2026-10-22T13:00:00Z".to_owned()),
+            is_told_to_author: false,
+        };
+        for newest in [None, Some(now() - TimeDelta::days(31))] {
+            task.newest_fresh = newest;
+            assert_eq!(spans(&task, now()), (vec![month.clone(), old.clone()], None), "the newest one is old itself");
+        }
+        task.newest_fresh = Some(now() - TimeDelta::days(29));
         let newer = Span { since: ("since_id", "1002".to_owned()), until: None, is_told_to_author: true };
         assert_eq!(spans(&task, now()), (vec![newer], None));
         let due = now() - TimeDelta::days(2);
@@ -404,6 +424,14 @@ mod tests {
     }
 
     #[test]
+    fn a_post_that_is_twice_in_a_time_line_is_stored_once() {
+        let post = |id: &str| Post { id: id.to_owned(), ..Post::default() };
+        let mut seen = HashSet::new();
+        assert_eq!(first_of_each(vec![post("2"), post("2")], &mut seen).len(), 1);
+        assert_eq!(first_of_each(vec![post("2"), post("1")], &mut seen), [post("1")], "nor on the next page");
+    }
+
+    #[test]
     fn media_are_known_by_their_keys() {
         let kind = |keys: Value| media_type(Some(&json!({"media_keys": keys})));
         assert_eq!(kind(json!(["3_1"])), Some("photo"));
@@ -415,10 +443,10 @@ mod tests {
 
     #[test]
     fn a_count_of_posts_has_two_names() {
-        let level_of = |metrics: Value| level(metrics.as_object().expect("an object"), "tweet_count");
-        assert_eq!(level_of(json!({"tweet_count": 4})), Some(4));
-        assert_eq!(level_of(json!({"post_count": 5})), Some(5));
-        assert_eq!(level_of(json!({"like_count": 5})), None);
+        let level_of = |metrics: Value| level(metrics.as_object().expect("an object"), "tweet_count").clone();
+        assert_eq!(level_of(json!({"tweet_count": 4})), 4);
+        assert_eq!(level_of(json!({"post_count": 5})), 5);
+        assert_eq!(level_of(json!({"like_count": 5})), Value::Null);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-use super::listing::{MOST_PAGES, Walk, api_names, capture, count, moment, put, sum, text};
+use super::listing::{Walk, count, put, sum, text};
+use super::read::{NO_NUMBER, api_names, capture, moment, said};
 use super::store::{Audience, Capture, Gathered, Listing, Metric, Post, Task};
 use super::{Asker, Stop, Way};
 use crate::oauth::TokenError;
@@ -118,8 +119,10 @@ async fn account(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) ->
 fn read_level(metric: &Metric, statistics: &Map<String, Value>) -> Capture {
     let is_hidden =
         metric.api_name == "subscriberCount" && statistics.get("hiddenSubscriberCount") == Some(&true.into());
-    let value = statistics.get(&metric.api_name).and_then(count).filter(|_| !is_hidden);
-    Capture { reason: is_hidden.then_some(HIDDEN), ..capture(metric, None, value) }
+    if is_hidden {
+        return Capture { reason: Some(HIDDEN), ..capture(metric, None, None) };
+    }
+    said(metric, None, statistics.get(&metric.api_name).unwrap_or(&Value::Null))
 }
 
 fn report(task: &Task, from: NaiveDate, until: NaiveDate, metrics: String) -> Vec<(&'static str, String)> {
@@ -166,19 +169,19 @@ fn read_days(metrics: &[&Metric], days: &[NaiveDate], reports: &[Report]) -> Vec
     let mut captures = Vec::new();
     for metric in metrics {
         let report = reports.iter().find(|report| report.column(&metric.api_name).is_some());
-        let said: Vec<(NaiveDate, Option<i64>)> = report.map_or_else(Vec::new, |report| {
+        let said: Vec<(NaiveDate, &Value)> = report.map_or_else(Vec::new, |report| {
             let pairs = report.days().zip(report.values(&metric.api_name));
-            pairs.filter_map(|(day, value)| Some((day?, value.and_then(sum)))).collect()
+            pairs.filter_map(|(day, value)| Some((day?, value.unwrap_or(&Value::Null)))).collect()
         });
         let newest = said.iter().map(|(day, _)| *day).max();
         for day in days {
             let row = said.iter().find(|(of, _)| of == day);
-            let is_left_out = row.is_none() && newest.is_some_and(|newest| newest > *day);
-            let value = row.and_then(|(_, value)| *value);
-            captures.push(Capture {
-                reason: is_left_out.then_some(LEFT_OUT),
-                ..capture(metric, Some(start_of(*day)), value)
-            });
+            let value = row.and_then(|(_, value)| sum(value));
+            let reason = match row {
+                Some((_, said)) => (value.is_none() && !said.is_null()).then_some(NO_NUMBER),
+                None => newest.is_some_and(|newest| newest > *day).then_some(LEFT_OUT),
+            };
+            captures.push(Capture { reason, ..capture(metric, Some(start_of(*day)), value) });
         }
     }
     captures
@@ -301,9 +304,9 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         gathered.listing = Some(Listing { is_whole: false, back_to: None });
         return Ok(());
     };
-    let mut walk = Walk::new(task);
+    let mut walk = Walk::to_the_end(task);
     let mut token: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+    loop {
         let mut query =
             vec![("part", "contentDetails,status"), ("playlistId", uploads.as_str()), ("maxResults", PAGE_SIZE)];
         query.extend(token.as_deref().map(|token| ("pageToken", token)));
@@ -329,8 +332,6 @@ async fn posts(asker: &mut Asker<'_>, task: &Task, gathered: &mut Gathered) -> R
         }
         token = next;
     }
-    gathered.listing = Some(Listing { is_whole: false, back_to: None });
-    Ok(())
 }
 
 /// Likes that are hidden and comments that are closed are missing, so unknown.
@@ -406,6 +407,8 @@ mod tests {
             read_days(&[&views], &days, &[report(json!({"columnHeaders": headers(&["day", "views"])}))])[0].value,
             None
         );
+        let odd = report(json!({"columnHeaders": headers(&["day", "views"]), "rows": [["2026-05-04", "some"]]}));
+        assert_eq!(read_days(&[&views], &[day(4)], &[odd])[0].reason, Some(NO_NUMBER));
         assert!(read_days(&[&views], &days, &[]).iter().all(|it| it.value.is_none() && it.reason.is_none()));
     }
 
@@ -422,7 +425,8 @@ mod tests {
         );
         assert_eq!(read(json!({"subscriberCount": "0", "hiddenSubscriberCount": true})), (None, Some(HIDDEN)));
         assert_eq!(read(json!({"hiddenSubscriberCount": true})), (None, Some(HIDDEN)));
-        assert_eq!(read(json!({"subscriberCount": "many"})), (None, None));
+        assert_eq!(read(json!({"subscriberCount": "many"})), (None, Some(NO_NUMBER)));
+        assert_eq!(read(json!({})), (None, None));
     }
 
     #[test]

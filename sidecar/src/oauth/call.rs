@@ -12,7 +12,7 @@ use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use super::error::{Stage, TokenError, classify};
-use super::{Client, Grant, Provider, Usage, linkedin, tiktok};
+use super::{Client, Grant, Provider, linkedin, tiktok, usage::app_usage};
 
 /// Answers about tokens have a few hundred bytes, a page of accounts some hundred thousand.
 const LONGEST_ANSWER: usize = 2 * 1024 * 1024;
@@ -77,7 +77,7 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         token: &SecretString,
-    ) -> Result<(T, Option<Usage>), TokenError> {
+    ) -> Result<(T, Option<u32>), TokenError> {
         let request = self.query(&self.api(path)?, query, Some(token));
         self.data(match self.provider {
             Provider::Linkedin => linkedin::versioned(self, request),
@@ -93,7 +93,7 @@ impl Client {
         query: &[(&str, &str)],
         body: &Value,
         token: &SecretString,
-    ) -> Result<(T, Option<Usage>), TokenError> {
+    ) -> Result<(T, Option<u32>), TokenError> {
         let mut url = self.api(path)?;
         url.query_pairs_mut().extend_pairs(query);
         self.data(self.http.post(url).bearer_auth(token.expose_secret()).json(body)).await
@@ -105,18 +105,18 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
         token: &SecretString,
-    ) -> Result<(T, Option<Usage>), TokenError> {
+    ) -> Result<(T, Option<u32>), TokenError> {
         let reports = self.endpoints.reports.as_ref().and_then(|reports| reports.join(path).ok());
         let url = reports.ok_or(TokenError::Refused { code: "no_reports".into() })?;
         self.data(self.query(&url, query, Some(token))).await
     }
 
-    async fn data<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<(T, Option<Usage>), TokenError> {
+    async fn data<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<(T, Option<u32>), TokenError> {
         let (headers, body) = self.answer(Stage::Api, request).await?;
         if self.provider == Provider::Tiktok {
             tiktok::judge(self, Stage::Api, &body)?;
         }
-        Ok((parse(&body)?, Usage::of(&headers)))
+        Ok((parse(&body)?, app_usage(&headers)))
     }
 
     /// The body of a 2xx answer; everything else as what it means.

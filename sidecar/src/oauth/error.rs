@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::usage::{Usage, now, retry_after, until_midnight};
+use super::usage::{has_window, now, regain, retry_after, until_midnight};
 use super::{Provider, google};
 
 /// Credits of X that are used up come back when somebody buys some, or with the month.
@@ -36,8 +36,12 @@ pub enum TokenError {
     /// Our app or our request is wrong: it concerns every connection and ends none.
     #[error("the provider does not accept our app ({code})")]
     Configuration { code: Code },
+    /// A limit of our app: it concerns every connection.
     #[error("the provider asks for fewer calls ({code})")]
     Throttled { code: Code, retry_after: Option<Duration> },
+    /// A limit of this account, or of the person behind it: the others go on.
+    #[error("the provider asks for fewer calls of this account ({code})")]
+    ThrottledAccount { code: Code, retry_after: Option<Duration> },
     /// Their trouble or the network's: try again later.
     #[error("the provider cannot answer now ({code})")]
     Temporary { code: Code, retry_after: Option<Duration> },
@@ -108,7 +112,13 @@ impl TokenError {
 
     /// Trying the same again later may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, TokenError::Throttled { .. } | TokenError::Temporary { .. } | TokenError::Malformed { .. })
+        matches!(
+            self,
+            TokenError::Throttled { .. }
+                | TokenError::ThrottledAccount { .. }
+                | TokenError::Temporary { .. }
+                | TokenError::Malformed { .. }
+        )
     }
 
     /// Name for metrics.
@@ -121,6 +131,7 @@ impl TokenError {
             TokenError::Refused { .. } => "refused",
             TokenError::Configuration { .. } => "configuration",
             TokenError::Throttled { .. } => "throttled",
+            TokenError::ThrottledAccount { .. } => "throttled_account",
             TokenError::Temporary { .. } => "temporary",
             TokenError::Malformed { .. } => "malformed",
         }
@@ -164,7 +175,7 @@ pub enum Stage {
 
 /// What an answer that is no success means.
 pub fn classify(provider: Provider, stage: Stage, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenError {
-    let asked = Asked { stage, status, retry_after: retry_after(headers) };
+    let asked = Asked { stage, status, retry_after: retry_after(headers), has_window: has_window(headers) };
     let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     // Their own trouble needs no explanation, and what explains it may come from a proxy. Meta gives its codes with 500s.
     let is_theirs = status >= 500 || status == 408;
@@ -183,6 +194,8 @@ struct Asked {
     stage: Stage,
     status: u16,
     retry_after: Option<Duration>,
+    /// X's windows are each person's own.
+    has_window: bool,
 }
 
 impl Asked {
@@ -199,7 +212,14 @@ impl Asked {
     }
 
     fn throttled(&self, code: impl Into<Code>) -> TokenError {
+        if self.has_window {
+            return self.throttled_account(code);
+        }
         TokenError::Throttled { code: code.into(), retry_after: self.retry_after }
+    }
+
+    fn throttled_account(&self, code: impl Into<Code>) -> TokenError {
+        TokenError::ThrottledAccount { code: code.into(), retry_after: self.retry_after }
     }
 
     fn out_of_credits(&self, code: &'static str) -> TokenError {
@@ -253,7 +273,8 @@ impl Asked {
                 let wait = self.retry_after.unwrap_or_else(|| google::until_next_quota(now(headers)));
                 TokenError::Throttled { code: "quota_exceeded".into(), retry_after: Some(wait) }
             }
-            ("rateLimitExceeded" | "userRateLimitExceeded", ..) => self.throttled("rate_limit_exceeded"),
+            ("rateLimitExceeded", ..) => self.throttled("rate_limit_exceeded"),
+            ("userRateLimitExceeded", ..) => self.throttled_account("user_rate_limit_exceeded"),
             ("accessNotConfigured", ..) | (_, "SERVICE_DISABLED", _) => {
                 TokenError::configuration("access_not_configured")
             }
@@ -291,10 +312,12 @@ impl Asked {
             (102, _) => TokenError::fatal(shown, Reason::Expired),
             // The code of a login: expired, used; 36008 is another redirect address.
             (100, Some(36007 | 36009)) if self.stage == Stage::Exchange => TokenError::fatal(shown, Reason::Code),
-            (4 | 17 | 32 | 613 | 80000..=80014, _) => {
-                let regain = Usage::of(headers).and_then(|usage| usage.regain);
-                TokenError::Throttled { code: shown.into(), retry_after: self.retry_after.or(regain) }
-            }
+            (4, _) => self.throttled(shown),
+            // Of a person, a page, one kind of call, or a business and what it is asked for.
+            (17 | 32 | 613 | 80000..=80014, _) => TokenError::ThrottledAccount {
+                code: shown.into(),
+                retry_after: self.retry_after.or_else(|| regain(headers)),
+            },
             // A wrong secret comes as code 1, which otherwise is "unknown, try again".
             (1, _) if message.contains("client secret") => TokenError::Configuration { code: shown.into() },
             (1 | 2, _) => self.unavailable(shown),
@@ -368,7 +391,8 @@ impl Asked {
                     let is_daily = message.contains("DAY LIMIT");
                     if is_daily && message.contains("MEMBER") {
                         // Of this person with our app: the others go on.
-                        return Some(TokenError::refused("member_day_limit"));
+                        let retry_after = self.retry_after.or_else(|| Some(until_midnight(headers)));
+                        return Some(TokenError::ThrottledAccount { code: "member_day_limit".into(), retry_after });
                     }
                     let midnight = is_daily.then(|| until_midnight(headers));
                     TokenError::Throttled { code: "http_429".into(), retry_after: self.retry_after.or(midnight) }
@@ -506,10 +530,12 @@ mod tests {
     #[test]
     fn meta_limits_and_all_the_rest() {
         use Provider::Facebook;
-        for code in [4, 17, 32, 613, 80001, 80002, 80004, 80006] {
-            for status in [400, 403] {
+        for status in [400, 403] {
+            let error = sorted(Facebook, Stage::Api, status, graph(4, None));
+            assert!(matches!(error, TokenError::Throttled { .. }), "{error:?}");
+            for code in [17, 32, 613, 80001, 80002, 80004, 80006] {
                 let error = sorted(Facebook, Stage::Api, status, graph(code, None));
-                assert!(matches!(error, TokenError::Throttled { .. }), "{code}: {error:?}");
+                assert!(matches!(error, TokenError::ThrottledAccount { .. }), "{code}: {error:?}");
             }
         }
         for code in [10, 200, 230, 299] {
@@ -578,7 +604,7 @@ mod tests {
         headers.insert("x-business-use-case-usage", HeaderValue::from_static(usage));
         let error = classify(Provider::Instagram, Stage::Api, 400, &headers, graph(80002, None).to_string().as_bytes());
         let retry_after = Some(Duration::from_secs(7 * 60));
-        assert_eq!(error, TokenError::Throttled { code: "80002".into(), retry_after });
+        assert_eq!(error, TokenError::ThrottledAccount { code: "80002".into(), retry_after });
     }
 
     #[test]
@@ -678,7 +704,12 @@ mod tests {
         );
         let of_member =
             "Resource level throttle APPLICATION_AND_MEMBER DAY limit for calls to this resource is reached.";
-        assert_eq!(limited(of_member, None), TokenError::refused("member_day_limit"));
+        let retry_after = Some(Duration::from_secs(35_200));
+        assert_eq!(
+            limited(of_member, None),
+            TokenError::ThrottledAccount { code: "member_day_limit".into(), retry_after },
+            "the others go on"
+        );
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("120"));
         assert_eq!(
@@ -706,6 +737,18 @@ mod tests {
             let long = Some(UNTIL_CREDITS);
             assert!(matches!(problem(status, kind), TokenError::Throttled { retry_after, .. } if retry_after == long));
         }
+        let limited = |headers: &HeaderMap| {
+            let body = json!({"title": "Too Many Requests", "type": "about:blank", "status": 429});
+            classify(X, Stage::Api, 429, headers, body.to_string().as_bytes())
+        };
+        assert!(matches!(limited(&HeaderMap::new()), TokenError::Throttled { retry_after: None, .. }));
+        let mut window = HeaderMap::new();
+        window.insert("x-rate-limit-limit", HeaderValue::from_static("75"));
+        window.insert("x-rate-limit-remaining", HeaderValue::from_static("0"));
+        window.insert("x-rate-limit-reset", HeaderValue::from_static("1790000300"));
+        window.insert("date", HeaderValue::from_static("Mon, 21 Sep 2026 14:13:20 GMT"));
+        let retry_after = Some(Duration::from_secs(300));
+        assert_eq!(limited(&window), TokenError::ThrottledAccount { code: "http_429".into(), retry_after });
         let unscoped = json!({"title": "Forbidden", "type": "about:blank", "status": 403, "detail": "Forbidden"});
         assert_eq!(sorted(X, Stage::Api, 403, unscoped), TokenError::denied("http_403"));
         assert_eq!(problem(503, "service-unavailable"), TokenError::temporary("http_503"));

@@ -33,7 +33,6 @@ pub use error::{Reason, Stage, TokenError, classify};
 pub use lifetime::refresh_at;
 pub use pkce::new_verifier;
 pub use provider::{App, Endpoints, Platform, Provider, Purpose};
-pub use usage::Usage;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -8,28 +8,10 @@ use serde_json::Value;
 /// A daily quota may ask for most of a day; anything longer is taken as a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How much of a limit is used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Of the fullest of all limits named; above 100 when calls are refused.
-    pub percent: u32,
-    /// Until calls are taken again, where that is said.
-    pub regain: Option<Duration>,
-}
-
-impl Usage {
-    /// None when the answer says nothing about it.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        [
-            app_usage(headers, "x-app-usage"),
-            app_usage(headers, "x-page-usage"),
-            business_usage(headers),
-            x_limit(headers),
-        ]
-        .into_iter()
-        .flatten()
-        .reduce(|one, other| Usage { percent: one.percent.max(other.percent), regain: one.regain.max(other.regain) })
-    }
+/// Percent of our app's limit that is used, above 100 when calls are refused; None when the answer says nothing about it.
+/// Limits of a page, a business or a person are told in other headers: they keep no other account back.
+pub fn app_usage(headers: &HeaderMap) -> Option<u32> {
+    percent(&json(headers, "x-app-usage")?)
 }
 
 fn json(headers: &HeaderMap, name: &str) -> Option<Value> {
@@ -43,33 +25,28 @@ fn percent(usage: &Value) -> Option<u32> {
     Some(highest.clamp(0.0, 1e6).ceil() as u32)
 }
 
-fn app_usage(headers: &HeaderMap, name: &str) -> Option<Usage> {
-    Some(Usage { percent: percent(&json(headers, name)?)?, regain: None })
-}
-
-/// By business, a list of the limits of each kind.
-fn business_usage(headers: &HeaderMap) -> Option<Usage> {
+/// Until a business may be asked again: the longest of the times named, by business a list of the limits of each kind.
+pub(super) fn regain(headers: &HeaderMap) -> Option<Duration> {
     let usage = json(headers, "x-business-use-case-usage")?;
     let entries = usage.as_object()?.values().filter_map(Value::as_array).flatten();
-    let usages = entries.filter_map(|entry| {
-        let minutes = entry["estimated_time_to_regain_access"].as_u64().filter(|minutes| *minutes > 0);
-        let regain = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)).min(LONGEST_WAIT));
-        Some(Usage { percent: percent(entry)?, regain })
-    });
-    usages.reduce(|one, other| Usage { percent: one.percent.max(other.percent), regain: one.regain.max(other.regain) })
+    let minutes = entries.filter_map(|entry| entry["estimated_time_to_regain_access"].as_u64());
+    let longest = minutes.max().filter(|minutes| *minutes > 0)?;
+    Some(Duration::from_secs(longest.saturating_mul(60)).min(LONGEST_WAIT))
 }
 
-fn x_limit(headers: &HeaderMap) -> Option<Usage> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    let limit = number("x-rate-limit-limit").filter(|limit| *limit > 0)?;
-    let used = limit.saturating_sub(number("x-rate-limit-remaining")?);
-    let percent = u32::try_from(used.saturating_mul(100).div_ceil(limit)).unwrap_or(u32::MAX);
-    let reset = number("x-rate-limit-reset").filter(|_| percent >= 100);
-    let regain = reset.map(|reset| {
-        let until = UNIX_EPOCH + Duration::from_secs(reset.min(u64::from(u32::MAX)));
-        until.duration_since(now(headers)).unwrap_or_default().min(LONGEST_WAIT)
-    });
-    Some(Usage { percent, regain })
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// Whether a window of X, by person and kind of call, is used up.
+pub(super) fn has_window(headers: &HeaderMap) -> bool {
+    number(headers, "x-rate-limit-remaining") == Some(0)
+}
+
+fn window_ends(headers: &HeaderMap) -> Option<Duration> {
+    let reset = number(headers, "x-rate-limit-reset").filter(|_| has_window(headers))?;
+    let until = UNIX_EPOCH + Duration::from_secs(reset.min(u64::from(u32::MAX)));
+    Some(until.duration_since(now(headers)).unwrap_or_default().min(LONGEST_WAIT))
 }
 
 /// By the answer's own clock, so that ours need not agree.
@@ -91,7 +68,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now(headers)).unwrap_or_default()),
     });
-    asked.map(|wait| wait.min(LONGEST_WAIT)).or_else(|| x_limit(headers)?.regain)
+    asked.map(|wait| wait.min(LONGEST_WAIT)).or_else(|| window_ends(headers))
 }
 
 #[cfg(test)]
@@ -105,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fullest_limit_counts() {
+    fn only_the_limit_of_our_app_counts_for_all() {
         let headers = headers(&[
             ("x-app-usage", r#"{"call_count":28,"total_time":25,"total_cputime":25}"#),
             ("x-page-usage", r#"{"call_count":3,"total_time":1.5,"total_cputime":2}"#),
@@ -114,7 +91,8 @@ mod tests {
                 r#"{"42":[{"type":"instagram","call_count":10,"total_cputime":61,"total_time":6,"estimated_time_to_regain_access":0,"ads_api_access_tier":"x"}],"43":[{"type":"pages","call_count":103,"total_cputime":5,"total_time":6,"estimated_time_to_regain_access":12}]}"#,
             ),
         ]);
-        assert_eq!(Usage::of(&headers), Some(Usage { percent: 103, regain: Some(Duration::from_secs(720)) }));
+        assert_eq!(app_usage(&headers), Some(28));
+        assert_eq!(regain(&headers), Some(Duration::from_secs(720)));
     }
 
     #[test]
@@ -126,20 +104,19 @@ mod tests {
         ];
         let mut spent = headers(&limit);
         spent.insert("x-rate-limit-remaining", HeaderValue::from_static("0"));
-        let usage = Usage::of(&spent).expect("said");
-        assert_eq!(usage.percent, 100);
-        assert_eq!(usage.regain, Some(Duration::from_secs(300)));
-        assert_eq!(retry_after(&spent), usage.regain);
+        assert!(has_window(&spent));
+        assert_eq!(retry_after(&spent), Some(Duration::from_secs(300)));
         let mut half = headers(&limit);
         half.insert("x-rate-limit-remaining", HeaderValue::from_static("37"));
-        assert_eq!(Usage::of(&half), Some(Usage { percent: 51, regain: None }));
+        assert_eq!((has_window(&half), retry_after(&half)), (false, None));
     }
 
     #[test]
     fn nonsense_is_as_good_as_nothing() {
         for value in ["", "5", "[]", "{}", r#"{"42":5}"#, r#"{"42":[{}]}"#, r#"{"call_count":"28"}"#, "{"] {
             let pairs = [("x-app-usage", value), ("x-business-use-case-usage", value), ("x-rate-limit-limit", value)];
-            assert_eq!(Usage::of(&headers(&pairs)), None, "{value}");
+            let headers = headers(&pairs);
+            assert_eq!((app_usage(&headers), regain(&headers), retry_after(&headers)), (None, None, None), "{value}");
         }
         assert_eq!(retry_after(&headers(&[("retry-after", "soon")])), None);
         assert_eq!(retry_after(&headers(&[("retry-after", "999999999999")])), Some(LONGEST_WAIT));

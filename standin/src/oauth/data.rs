@@ -53,12 +53,18 @@ pub async fn admit(shared: &App, request: Request, scopes: &[&str]) -> Result<(A
     }
     if inner.settings.usage > 100 {
         match provider {
-            Provider::Facebook => return refuse("4"),
-            Provider::Instagram => return refuse("80002"),
-            Provider::X => return refuse("too_many_requests"),
+            Provider::Facebook | Provider::Instagram => return refuse("4"),
+            Provider::X => return refuse("usage_capped"),
             Provider::Google => return refuse("quota_exceeded"),
             Provider::Tiktok => return refuse("rate_limit_exceeded"),
             Provider::Linkedin => {}
+        }
+    }
+    if inner.settings.account_usage > 100 {
+        match provider {
+            Provider::Facebook | Provider::Instagram => return refuse("80002"),
+            Provider::X => return refuse("too_many_requests"),
+            Provider::Google | Provider::Tiktok | Provider::Linkedin => {}
         }
     }
     Ok((ask, token))

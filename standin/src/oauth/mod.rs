@@ -102,8 +102,10 @@ pub struct Settings {
     pub declined: Vec<String>,
     /// Only partners get refresh tokens from LinkedIn.
     pub linkedin_partner: bool,
-    /// Percent of the limits used, as Meta's and X's headers tell; above 100 calls are refused.
+    /// Percent of our app's limits used, as Meta's headers tell; above 100 calls are refused.
     pub usage: u32,
+    /// The same of the account's own, of a business at Meta and of a person's window at X.
+    pub account_usage: u32,
     /// Metrics that are not served, besides those that never are: Meta refuses them, LinkedIn leaves them out of its answers.
     /// "reactions" is the permission to count those of a page's posts, "networkSizes" LinkedIn's for followers.
     pub refused_metrics: Vec<String>,
@@ -135,6 +137,7 @@ impl Default for Settings {
             declined: Vec::new(),
             linkedin_partner: true,
             usage: 12,
+            account_usage: 12,
             refused_metrics: Vec::new(),
             insight_delay_hours: 0,
             hides_subscribers: false,
@@ -317,9 +320,9 @@ async fn watch(State(shared): State<App>, request: Request, next: Next) -> Respo
         return StatusCode::NOT_FOUND.into_response();
     };
     shared.requests.count(provider.name(), &path);
-    let usage = shared.oauth.inner().settings.usage;
+    let settings = shared.oauth.inner().settings.clone();
     let Some(rule) = shared.faults.take(provider.name(), &path) else {
-        return with_usage(provider, usage, next.run(request).await);
+        return with_usage(provider, &settings, next.run(request).await);
     };
     let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
     match rule.fault {
@@ -359,8 +362,8 @@ async fn watch(State(shared): State<App>, request: Request, next: Next) -> Respo
 }
 
 /// How much of the limits is used, as Meta and X tell with every answer of their API.
-fn with_usage(provider: Provider, percent: u32, mut answer: Response) -> Response {
-    let is_over = percent > 100;
+fn with_usage(provider: Provider, settings: &Settings, mut answer: Response) -> Response {
+    let (percent, of_account) = (settings.usage, settings.account_usage);
     let mut add = |name: &'static str, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
             answer.headers_mut().insert(name, value);
@@ -372,16 +375,16 @@ fn with_usage(provider: Provider, percent: u32, mut answer: Response) -> Respons
                 "x-app-usage",
                 json!({"call_count": percent, "total_time": percent / 2, "total_cputime": percent / 3}).to_string(),
             );
-            let regain = if is_over { 5 } else { 0 };
+            let regain = if of_account > 100 { 5 } else { 0 };
             let business = json!({"1780000000000042": [{
-                "type": "instagram", "call_count": percent, "total_cputime": 5, "total_time": 6,
+                "type": "instagram", "call_count": of_account, "total_cputime": 5, "total_time": 6,
                 "estimated_time_to_regain_access": regain,
             }]});
             add("x-business-use-case-usage", business.to_string());
         }
         Provider::X => {
             add("x-rate-limit-limit", "100".to_owned());
-            add("x-rate-limit-remaining", 100_u32.saturating_sub(percent).to_string());
+            add("x-rate-limit-remaining", 100_u32.saturating_sub(of_account).to_string());
             add("x-rate-limit-reset", (Utc::now().timestamp() + 300).to_string());
         }
         Provider::Google | Provider::Tiktok | Provider::Linkedin => {}
