@@ -84,9 +84,10 @@ select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments',
 select is(pg_temp.work(), 'pull_sooner done, pull_sooner done', 'two comments are one wish');
 select ok((select bool_and(s.next_at = s.succeeded_at + interval '5 minutes') from analytics_private.account_schedules s where s.kind = 'posts' and s.social_account_id in (pg_temp.acc(1), pg_temp.acc(2))), 'not sooner than five minutes after the last pull');
 update analytics_private.account_schedules set next_at = 'infinity' where kind = 'posts' and social_account_id = pg_temp.acc(1);
-select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "4"}}')) \g /dev/null
+select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'comments', '{"value": {"id": "asked no more"}}')) \g /dev/null
 select is(pg_temp.work(), 'pull_sooner done, pull_sooner done', 'a comment on an account that is asked no more');
 select is((select s.next_at from analytics_private.account_schedules s where s.kind = 'posts' and s.social_account_id = pg_temp.acc(1)), 'infinity', 'changes nothing about that');
+update analytics_private.account_schedules set next_at = now() + interval '12 hours' where kind = 'posts' and social_account_id = pg_temp.acc(1);
 update analytics_private.account_schedules set next_at = now() + interval '12 hours', claim = gen_random_uuid(), claimed_until = clock_timestamp() + interval '1 minute' where social_account_id = pg_temp.acc(1) and kind = 'account';
 select pg_temp.store(pg_temp.event('instagram', '17841400000000001', 'mentions', '{"value": {"comment_id": "2"}}')) \g /dev/null
 select is(pg_temp.work(), 'pull_sooner done, pull_sooner queued', 'while a pull is under way the job waits');
