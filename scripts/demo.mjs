@@ -261,16 +261,18 @@ async function filling(supabase, account) {
     return rows;
   };
   const began = Date.now();
-  let numbers, posts, audiences;
-  for (let last = ""; Date.now() - began < 120_000; await sleep(250)) {
-    [numbers, posts, audiences] = [await count("metrics_snapshots"), await count("top_content"), await count("audience_insights")];
+  for (let last = "", quiet = began; ; await sleep(250)) {
+    const [numbers, posts, audiences] = [await count("metrics_snapshots"), await count("top_content"), await count("audience_insights")];
     const now = `${numbers} numbers, ${posts} posts, ${audiences} audiences`;
-    if (now !== last) fact(`after ${((Date.now() - began) / 1000).toFixed(1)} s`, now);
-    last = now;
-    if (numbers && posts && audiences) break;
+    if (now !== last) {
+      fact(`after ${((Date.now() - began) / 1000).toFixed(1)} s`, now);
+      [last, quiet] = [now, Date.now()];
+    }
+    if (numbers && posts && audiences && Date.now() - quiet > 2000) break;
+    if (Date.now() - began > 120_000) throw new Error("the connected account did not fill");
   }
-  if (!(numbers && posts && audiences)) throw new Error("the connected account did not fill");
   const series = await call(supabase, "metric_series", { account_id: account, metric: "reach" });
+  if (series.every(({ value }) => value === null)) throw new Error("no day's reach came");
   fact("reach a day", await call(supabase, "sparkline", { numbers: series.map(({ value }) => value) }));
   await dashboard(supabase, account, "demo-connected.html");
 }

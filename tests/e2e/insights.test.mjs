@@ -65,6 +65,16 @@ test("an account that was connected fills by itself", async () => {
   assert.deepEqual(audiences.map(({ audience, countries }) => [audience, countries[0].country]), [["engaged", "DE"], ["followers", "DE"]]);
 });
 
+test("as many days as a platform answers at once are asked for", async () => {
+  await sql`select analytics_private.set_setting('insight_days', '30')`;
+  await again(account, "account");
+  await sql`select analytics_private.set_setting('insight_days', '4')`;
+  for (const metric of ["reach", "new_followers", "views"]) {
+    const known = (await values(account, metric)).filter(({ value }) => value !== null);
+    assert.equal(new Set(known.map(({ measured_at }) => measured_at.toISOString())).size, 30, metric);
+  }
+});
+
 test("what the permissions do not cover is said, and the rest arrives", async () => {
   // The profile and the list of posts, and no insights.
   await standin("/oauth/settings", { declined: ["instagram_business_manage_insights"] });

@@ -51,7 +51,7 @@ same 'PUBLIC may execute nothing' 0 "$(sql "$main" "$open_to_public")"
 ok 'rows are made' file "$main" populate.sql
 same 'a user works with it' $'ready\nt\n1\npending\nspace 5300000000' "$(file "$main" use.sql)"
 file "$main" rows.sql >"$work/rows"
-ok 'no table is empty but those for the removed, the logins and what waits' diff <(printf 'analytics_private.%s\n' audit_checkpoints audit_logs_default audit_pruned_months db_logins user_searches_default) \
+ok 'no table is empty but those for the removed, the logins and what waits' diff <(printf 'analytics_private.%s\n' audit_checkpoints audit_logs_default audit_pruned_months db_logins events_default user_searches_default) \
   <(awk -F'|' '$2 == 0 && $1 !~ /_20[0-9][0-9]_/ { print $1 }' "$work/rows")
 
 # Dropping and repairing -----------------------------------------------------------------------------------------------

@@ -51,7 +51,6 @@ insert into analytics_private.app_metric_refusals (provider, platform, subject, 
 select count(*) > 0 from analytics_private.sidecar_take_insights('populate', 'instagram', 1, 60);
 select analytics_private.sidecar_note_limit('instagram', 95, 60) is not null;
 insert into analytics.events (workspace_id, social_account_id, platform, type, payload) select a.workspace_id, a.id, 'instagram', 'comments', '{"id": 1}' from analytics.social_accounts a;
-insert into analytics.events (workspace_id, social_account_id, platform, type, payload, received_at) select a.workspace_id, a.id, 'instagram', 'comments', '{"id": 2}', '2001-01-01Z' from analytics.social_accounts a;
 insert into analytics_private.event_digests (workspace_id, social_account_id, digest) select a.workspace_id, a.id, sha256('event') from analytics.social_accounts a;
 select analytics_private.sidecar_request_deletion('facebook', '1', sha256('request'), now()) ->> 'code' is not null;
 select analytics_private.erase_audit_personal('00000000-0000-4000-8000-000000000002', 'case 2') >= 0;

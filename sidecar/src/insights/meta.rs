@@ -99,10 +99,14 @@ pub(super) fn flows<'a>(task: &'a Task, followers: Option<i64>, gathered: &mut G
     flows
 }
 
-/// Of the newest day. Days are California's, which end up to eight hours after those of UTC. One that is not over yet is not
-/// asked for.
-fn end_of(newest: NaiveDate, now: DateTime<Utc>) -> DateTime<Utc> {
-    (start_of(newest) + TimeDelta::days(2)).min(now)
+/// More than that at once is refused.
+const LONGEST_SPAN: TimeDelta = TimeDelta::days(30);
+
+/// From when until when the values of days are asked for. Days are California's, which end up to eight hours after those of
+/// UTC. The newest that is not over yet is not asked for; what counts is where a day ends, so the span may begin within the oldest.
+fn span(oldest: NaiveDate, newest: NaiveDate, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    let until = (start_of(newest) + TimeDelta::days(2)).min(now);
+    (start_of(oldest).max(until - LONGEST_SPAN), until)
 }
 
 /// Metrics of which one answer has the values of many days.
@@ -113,12 +117,13 @@ pub(super) async fn series(
     gathered: &mut Gathered,
 ) -> Result<(), Stop> {
     let (Some(newest), Some(oldest)) = (task.days.iter().max(), task.days.iter().min()) else { return Ok(()) };
+    let (since, until) = span(*oldest, *newest, Utc::now());
     let query = |metrics| {
         vec![
             ("metric", metrics),
             ("period", "day".to_owned()),
-            ("since", start_of(*oldest).timestamp().to_string()),
-            ("until", end_of(*newest, Utc::now()).timestamp().to_string()),
+            ("since", since.timestamp().to_string()),
+            ("until", until.timestamp().to_string()),
         ]
     };
     let path = format!("{}/insights", task.platform_user_id);
@@ -260,8 +265,16 @@ pub(super) mod tests {
     #[test]
     fn a_day_of_california_ends_after_ours_and_not_in_the_future() {
         let at = |text: &str| moment(text).expect("a time");
-        assert_eq!(end_of(day(3), at("2026-05-04T06:00:00Z")), at("2026-05-04T06:00:00Z"));
-        assert_eq!(end_of(day(3), at("2026-05-09T06:00:00Z")), at("2026-05-05T00:00:00Z"));
+        let asked = |oldest, newest, now: &str| span(oldest, newest, at(now));
+        let (first, last) = (day(1), day(30));
+        assert_eq!(asked(day(2), day(3), "2026-05-04T06:00:00Z"), (start_of(day(2)), at("2026-05-04T06:00:00Z")));
+        assert_eq!(asked(day(2), day(3), "2026-05-09T06:00:00Z"), (start_of(day(2)), at("2026-05-05T00:00:00Z")));
+        // Of thirty days, the first still ends in what is asked for, at 07:00 of the second.
+        assert_eq!(
+            asked(first, last, "2026-05-31T23:59:00Z"),
+            (at("2026-05-01T23:59:00Z"), at("2026-05-31T23:59:00Z"))
+        );
+        assert_eq!(asked(first, last, "2026-06-09T00:00:00Z"), (start_of(day(2)), at("2026-06-01T00:00:00Z")));
     }
 
     #[test]
