@@ -254,7 +254,7 @@ begin
     when '3' then 'the age of the TikTok account''s owner was changed'
     when '4' then 'the TikTok account was banned'
     when '5' then 'the access was given back to TikTok'
-    else format('the person has removed this service from the account on %s', case why_access_ended.platform when 'x' then 'X' when 'tiktok' then 'TikTok' else initcap(why_access_ended.platform) end)
+    else format('the person has removed this service from the account on %s', analytics_private.platform_in_words(why_access_ended.platform))
   end;
 end
 $$;
