@@ -199,15 +199,25 @@ $$;
 create or replace trigger oauth_tokens_insights after insert or update of first_consent_at on analytics_private.oauth_tokens
   for each row execute function analytics_private.schedule_insights();
 
--- Accounts that were connected before this file, or a cadence, was there; and those of a cadence that is there again.
-insert into analytics_private.account_schedules (workspace_id, social_account_id, kind, provider)
-select t.workspace_id, t.social_account_id, c.kind, t.provider
-from analytics_private.oauth_tokens t join analytics.social_accounts a on a.workspace_id = t.workspace_id and a.id = t.social_account_id
-  join analytics_private.insight_cadences c on c.platform = a.platform
-where c.kind <> 'post' and c.every is not null and a.status in ('active', 'expiring')
-on conflict (workspace_id, social_account_id, kind) do update set next_at = now() where account_schedules.next_at = 'infinity';
-
-insert into analytics_private.insight_turns (workspace_id, provider) select distinct s.workspace_id, s.provider from analytics_private.account_schedules s on conflict do nothing;
+-- A cadence that is new, or there again: its platform's accounts are asked, from now on. Definer: whoever changes a cadence has no
+-- right on the schedules.
+create or replace function analytics_private.resume_insights() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into analytics_private.account_schedules (workspace_id, social_account_id, kind, provider)
+  select t.workspace_id, t.social_account_id, c.kind, t.provider
+  from cadences c join analytics.social_accounts a on a.platform = c.platform and a.status in ('active', 'expiring')
+    join analytics_private.oauth_tokens t on t.workspace_id = a.workspace_id and t.social_account_id = a.id
+  where c.kind <> 'post' and c.every is not null
+  order by t.workspace_id, t.social_account_id, c.kind
+  on conflict (workspace_id, social_account_id, kind) do update set next_at = now() where account_schedules.next_at = 'infinity';
+  return null;
+end
+$$;
+create or replace trigger insight_cadences_added after insert on analytics_private.insight_cadences
+  referencing new table as cadences for each statement execute function analytics_private.resume_insights();
+create or replace trigger insight_cadences_changed after update on analytics_private.insight_cadences
+  referencing new table as cadences for each statement execute function analytics_private.resume_insights();
 
 create or replace function analytics_private.post_due_at(platform text, posted_at timestamptz, captured_at timestamptz) returns timestamptz
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
@@ -271,8 +281,6 @@ end
 $$;
 comment on function analytics_private.insight_days(text, uuid, uuid, jsonb) is 'the days that an account''s platform is asked for: unknown ones, and those that were captured before the platform''s delay was over';
 
--- What it returns has grown, which cannot be replaced.
-drop function if exists analytics_private.sidecar_take_insights(text, text, integer, integer);
 -- Definer, as all that the sidecar calls: it has no right on any table.
 create or replace function analytics_private.sidecar_take_insights(worker text, provider text, batch integer, lease_seconds integer)
 returns table (workspace_id uuid, account_id uuid, claim uuid, kind text, platform text, platform_user_id text, version bigint, access_token text, metrics jsonb, refused jsonb,

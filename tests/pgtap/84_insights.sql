@@ -278,6 +278,7 @@ select is(pg_temp.take(50), '1 account, 1 audience, 1 posts', 'until it is conne
 update analytics_private.insight_cadences set every = null where platform = 'instagram' and kind = 'audience';
 select is(analytics_private.sidecar_store_insights(pg_temp.claim_of(1, 'audience'), '{"captured_at": "2026-06-02"}') ->> 'next_at', 'infinity', 'without a cadence there is no next one');
 update analytics_private.insight_cadences set every = '1 day' where platform = 'instagram' and kind = 'audience';
+select is((select array_agg(s.kind order by s.kind)::text from analytics_private.account_schedules s where s.social_account_id = pg_temp.acc(1) and s.next_at <= now()), '{account,audience,posts}', 'with one, its accounts are asked again');
 select is((select count(*) from analytics_private.metric_refusals where social_account_id = pg_temp.acc(1)), 0::bigint, 'with other permissions, perhaps');
 select is(analytics_private.sidecar_store_insights(pg_temp.claim_of(1, 'account'), null, 'final', 'the password was changed', null, 1) ->> 'state', 'later', 'what is said of a former token says nothing of this one');
 select is(pg_temp.finish(2, 'account', null, 'final', 'the password was changed') ->> 'state', 'reconnect_required', 'a final refusal ends the access at once');
