@@ -271,8 +271,9 @@ begin
         and m.measured_at >= (today - span)::timestamp at time zone 'UTC'
       group by 1, 2
     ), final as (
+      -- A day that is not answered begins at midnight UTC; California's day of that date ends eight hours after UTC's.
       select k.day, count(*) as metrics from known k join wanted w on w.metric = k.metric
-      where k.captured_at >= k.measured_at + interval '1 day' + w.delay
+      where k.captured_at >= k.measured_at + interval '32 hours' + w.delay
       group by k.day
     )
     select coalesce(array_agg(d.day order by d.day desc), '{}') from (select today - n as day from generate_series(1, span) n) d left join final f on f.day = d.day
@@ -374,12 +375,12 @@ comment on function analytics_private.sidecar_note_limit(text, integer, double p
 -- ---------------------------------------------------------------------------------------------------------------------
 -- What came back
 
--- Why a value that was asked for did not come, in words.
+-- Why a value that was asked for did not come, in words. A day of 32 hours: as in insight_days.
 create or replace function analytics_private.missing_reason(metric analytics.metric_registry, measured_at timestamptz, captured_at timestamptz, followers bigint) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select case
     when followers < (metric).minimum_followers then format('the platform answers nothing below %s followers', (metric).minimum_followers)
-    when (metric).kind = 'flow' and captured_at < measured_at + interval '1 day' + (metric).delay
+    when (metric).kind = 'flow' and captured_at < measured_at + interval '32 hours' + (metric).delay
       then format('not answered yet; the platform may be %s hours late', round(extract(epoch from (metric).delay) / 3600))
     else 'asked for, and not answered' end
 $$;

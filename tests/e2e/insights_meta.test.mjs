@@ -153,7 +153,7 @@ test("an organisation that was connected fills by itself", async () => {
 });
 
 test("days that are late are unknown, and asked for again", async () => {
-  await standin("/oauth/settings", { insight_delay_hours: 60 });
+  await standin("/oauth/settings", { insight_delay_hours: 48 });
   await sql`delete from analytics.metrics_snapshots where social_account_id in (${page}, ${organization})`;
   for (const [account, metric] of [[page, "reach"], [organization, "impressions"]]) {
     await again(account, "account");
