@@ -197,59 +197,21 @@ $$;
 comment on function analytics_private.write_audit(text, text, uuid, jsonb, uuid, jsonb, jsonb) is
   'adds an audit record and returns its id; only called by functions of this schema. Old and new values may be personal, metadata may not';
 
-
--- The change triggers' function: three times the same, for PL/pgSQL keeps the plan of a statement it knows, and a transition
--- table can be named only where there is one.
-do $make$
-declare
-  few constant text := '(select array_agg(f.r) from (select %1$s as r from %1$s limit 1001) f)';
-  store constant text := $store$
-    if analytics_private.add_change_records(tg_argv[0], tg_argv[1], tg_argv[2], tg_argv[3]::text[], @old@, @new@) > 0 then
-      return null;
-    end if;
-    -- Nothing changed, or too much for a record of each row.
-    if (select count(*) from (select from @one@ limit 1001) f) > analytics_private.setting_integer('audit_rows_per_record') then
-      perform analytics_private.write_audit(tg_argv[0] || '.@verb@', tg_argv[0], null,
-        jsonb_strip_nulls(jsonb_build_object('rows', coalesce(n.rows, o.rows), 'old_root', o.root, 'new_root', n.root)), coalesce(n.workspace_id, o.workspace_id))
-      from (select x.* from (@old_roots@) r (found), jsonb_to_recordset(r.found) as x (workspace_id uuid, rows bigint, root text)) o
-      full join (select x.* from (@new_roots@) r (found), jsonb_to_recordset(r.found) as x (workspace_id uuid, rows bigint, root text)) n
-        on analytics_private.audit_chain(n.workspace_id) = analytics_private.audit_chain(o.workspace_id);
-    end if;
-$store$;
-  roots constant text := 'select analytics_private.rows_root(%1$s, tg_argv[2]) from %1$s';
-  branches text := '';
-  op record;
-begin
-  for op in
-    select * from (values ('INSERT', 'created', null, 'audit_new'), ('UPDATE', 'updated', 'audit_old', 'audit_new'), ('DELETE', 'deleted', 'audit_old', null)) v (name, verb, old, new)
-  loop
-    branches := branches || format('%s tg_op = %L then', case branches when '' then 'if' else 'elsif' end, op.name)
-      || replace(replace(replace(replace(replace(replace(store, '@old@', case when op.old is null then 'null' else format(few, op.old) end), '@new@', case when op.new is null then 'null' else format(few, op.new) end),
-        '@one@', coalesce(op.new, op.old)), '@verb@', op.verb),
-        '@old_roots@', case when op.old is null then 'select null::jsonb' else format(roots, op.old) end), '@new_roots@', case when op.new is null then 'select null::jsonb' else format(roots, op.new) end);
-  end loop;
-  -- Definer: whoever changes a row has no right to write the audit.
-  execute format('create or replace function analytics_private.note_changes() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as %L',
-    e'\nbegin\n  -- Arguments: entity type, id column, workspace column, masked columns.\n  ' || branches || e'else\n    perform analytics_private.write_audit(tg_argv[0] || ''.truncated'', tg_argv[0]);\n  end if;\n  return null;\nend\n');
-end
-$make$;
-comment on function analytics_private.note_changes() is 'trigger: audits what a statement changed, a record for each row or, above the setting audit_rows_per_record, one with a Merkle root over the rows';
-
 create or replace function analytics_private.audit_changes(
   target regclass, entity_type text, id_column name default 'id', workspace_column name default 'workspace_id', masked name[] default '{}'
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   of_workspace constant text := coalesce(workspace_column, '');
+  hidden constant text := array_to_string(masked, ',');
 begin
   execute format('create or replace trigger audit_insert after insert on %s referencing new table as audit_new for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
-    target, entity_type, id_column, of_workspace, masked);
+    target, entity_type, id_column, of_workspace, hidden);
   execute format('create or replace trigger audit_update after update on %s referencing old table as audit_old new table as audit_new for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
-    target, entity_type, id_column, of_workspace, masked);
+    target, entity_type, id_column, of_workspace, hidden);
   execute format('create or replace trigger audit_delete after delete on %s referencing old table as audit_old for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
-    target, entity_type, id_column, of_workspace, masked);
+    target, entity_type, id_column, of_workspace, hidden);
   execute format('create or replace trigger audit_truncate after truncate on %s for each statement execute function analytics_private.note_changes(%L, %L, %L, %L)',
-    target, entity_type, id_column, of_workspace, masked);
+    target, entity_type, id_column, of_workspace, hidden);
 end
 $$;
 comment on function analytics_private.audit_changes(regclass, text, name, name, name[]) is

@@ -265,15 +265,15 @@ begin
         and (r.available_from is null or r.available_from <= today) and (r.available_until is null or r.available_until > today)
         and not insight_days.refused @> jsonb_build_array(jsonb_build_object('subject', 'account', 'api_name', r.api_name))
     ), known as materialized (
-      select m.metric, (m.measured_at at time zone 'UTC')::date as day, max(m.measured_at) as measured_at, max(m.captured_at) as captured_at from analytics.metrics_snapshots m
+      select m.metric, (m.measured_at at time zone 'UTC')::date as day, max(m.measured_at) as measured_at, max(m.captured_at) as captured_at, bool_or(m.value is not null) as is_known from analytics.metrics_snapshots m
       where m.workspace_id = insight_days.workspace_id and m.social_account_id = insight_days.account_id and m.source = 'api'
         and m.metric = any (array(select w.metric from wanted w))
         and m.measured_at >= (today - span)::timestamp at time zone 'UTC'
       group by 1, 2
     ), final as (
-      -- A day that is not answered begins at midnight UTC; California's day of that date ends eight hours after UTC's.
+      -- A value says when its day begins. Of a day without one only the date is known, and California's ends eight hours after UTC's.
       select k.day, count(*) as metrics from known k join wanted w on w.metric = k.metric
-      where k.captured_at >= k.measured_at + interval '32 hours' + w.delay
+      where k.captured_at >= k.measured_at + case when k.is_known then interval '1 day' else interval '32 hours' end + w.delay
       group by k.day
     )
     select coalesce(array_agg(d.day order by d.day desc), '{}') from (select today - n as day from generate_series(1, span) n) d left join final f on f.day = d.day

@@ -138,6 +138,12 @@ fn apply_missing_files() -> Vec<(String, String)> {
         }
         report.push((file.name.to_owned(), status.to_owned()));
     }
+    if report.iter().any(|(_, status)| status == "repaired") {
+        // While the library was away its triggers were, too: whatever was changed is not on record, but that it could be is.
+        session::as_owner(|| {
+            run("select analytics_private.write_audit('extension.repaired', 'extension')", "the audit record");
+        });
+    }
     run("notify pgrst, 'reload schema'", "the notification");
     report
 }

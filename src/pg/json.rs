@@ -38,6 +38,12 @@ impl Jsonb {
             Err(problem) => pgrx::error!("a document cannot be written as jsonb: {problem}"),
         }
     }
+
+    /// A copy without the length before it.
+    pub fn stored(&self) -> StoredJsonb<Vec<u8>> {
+        // SAFETY: the datum is a jsonb that was just made, which is not compressed.
+        StoredJsonb(unsafe { pgrx::varlena::varlena_to_byte_slice(self.0.cast_mut_ptr()) }.to_vec())
+    }
 }
 
 // SAFETY: the datum is a jsonb.

@@ -3,6 +3,7 @@
 pub mod aggregate;
 pub mod interrupts;
 pub mod json;
+pub mod memory;
 pub mod plan;
 pub mod row;
 pub mod rows;
@@ -11,4 +12,5 @@ pub mod snapshot;
 pub mod table;
 pub mod time;
 pub mod transaction;
+pub mod transition;
 pub mod varlena;

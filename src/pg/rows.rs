@@ -10,35 +10,24 @@ use pgrx::{direct_function_call, direct_function_call_as_datum, impl_sql_transla
 
 use super::json::{StoredJsonb, write_numeric_value};
 
-/// An argument that is an array of rows of one table, detoasted.
-pub struct RowArray(pg_sys::Datum);
-
-impl_sql_translatable!(RowArray, "anyarray");
-
 /// An argument that is one row.
 pub struct RowDatum(pg_sys::Datum);
 
 impl_sql_translatable!(RowDatum, "record");
 
-macro_rules! raw_argument {
-    ($type:ident) => {
-        impl FromDatum for $type {
-            unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
-                // SAFETY: arrays and rows are varlenas.
-                (!is_null).then(|| Self(unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()) }.into()))
-            }
-        }
-
-        // SAFETY: the datum is what the SQL type promises.
-        unsafe impl<'fcx> ArgAbi<'fcx> for $type {
-            unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
-                unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| pgrx::error!("an argument is null"))
-            }
-        }
-    };
+impl FromDatum for RowDatum {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: rows are varlenas.
+        (!is_null).then(|| Self(unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()) }.into()))
+    }
 }
-raw_argument!(RowArray);
-raw_argument!(RowDatum);
+
+// SAFETY: the datum is what the SQL type promises.
+unsafe impl<'fcx> ArgAbi<'fcx> for RowDatum {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| pgrx::error!("an argument is null"))
+    }
+}
 
 /// A column of a table; those that were dropped are not there.
 pub struct Column {
@@ -52,7 +41,7 @@ pub struct Column {
 /// The values of a row, dropped columns among them.
 pub struct Row(Vec<Option<pg_sys::Datum>>);
 
-/// How the rows of a table are read. The descriptor is a copy in the memory context that was current.
+/// How the rows of a table are read.
 pub struct Reader {
     of: (pg_sys::Oid, i32),
     descriptor: pg_sys::TupleDesc,
@@ -73,6 +62,7 @@ fn type_of(row: &RowDatum) -> (pg_sys::Oid, i32) {
 }
 
 impl Reader {
+    /// The descriptor is a copy in the memory context that is current.
     pub fn of(row: &RowDatum) -> Self {
         let of = type_of(row);
         // SAFETY: raises when there is no such type; the copy needs no counting of references.
@@ -84,6 +74,22 @@ impl Reader {
             }
             copy
         };
+        // SAFETY: just made.
+        unsafe { Self::by(of, descriptor) }
+    }
+
+    /// Of a table that is open as long as the reader is used.
+    ///
+    /// # Safety
+    /// `table` is open.
+    pub unsafe fn of_table(table: pg_sys::Relation) -> Self {
+        // SAFETY: as the caller promises.
+        unsafe { Self::by(((*(*table).rd_rel).reltype, -1), (*table).rd_att) }
+    }
+
+    /// # Safety
+    /// `descriptor` is one, and lives as long as the reader.
+    unsafe fn by(of: (pg_sys::Oid, i32), descriptor: pg_sys::TupleDesc) -> Self {
         // SAFETY: a descriptor has so many attributes behind each other.
         let attributes = unsafe { (*descriptor).attrs.as_slice((*descriptor).natts as usize) };
         let columns = attributes
@@ -121,39 +127,14 @@ impl Reader {
             };
             let mut values = [pg_sys::Datum::null(); 128];
             let mut nulls = [true; 128];
-            into.0.clear();
             if count <= values.len() {
                 pg_sys::heap_deform_tuple(&mut tuple, self.descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-                into.0.extend(values.iter().zip(nulls).take(count).map(|(value, null)| (!null).then_some(*value)));
+                into.set(values.iter().zip(nulls).take(count).map(|(value, null)| (!null).then_some(*value)));
             } else {
                 let (mut values, mut nulls) = (vec![pg_sys::Datum::null(); count], vec![true; count]);
                 pg_sys::heap_deform_tuple(&mut tuple, self.descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-                into.0.extend(values.into_iter().zip(nulls).map(|(value, null)| (!null).then_some(value)));
+                into.set(values.into_iter().zip(nulls).map(|(value, null)| (!null).then_some(value)));
             }
-        }
-    }
-}
-
-impl RowArray {
-    pub fn rows(&self) -> Vec<RowDatum> {
-        let (mut elements, mut nulls, mut count) = (ptr::null_mut(), ptr::null_mut(), 0);
-        // SAFETY: an array of rows, which are varlenas aligned to eight bytes.
-        unsafe {
-            let array: *mut pg_sys::ArrayType = self.0.cast_mut_ptr();
-            pg_sys::deconstruct_array(
-                array,
-                (*array).elemtype,
-                -1,
-                false,
-                b'd' as _,
-                &mut elements,
-                &mut nulls,
-                &mut count,
-            );
-            (0..count as usize)
-                .filter(|index| !*nulls.add(*index))
-                .map(|index| RowDatum(pg_sys::pg_detoast_datum((*elements.add(index)).cast_mut_ptr()).into()))
-                .collect()
         }
     }
 }
@@ -165,6 +146,11 @@ impl Default for Row {
 }
 
 impl Row {
+    pub fn set(&mut self, values: impl Iterator<Item = Option<pg_sys::Datum>>) {
+        self.0.clear();
+        self.0.extend(values);
+    }
+
     pub fn value(&self, column: &Column) -> Option<pg_sys::Datum> {
         self.0.get(column.index).copied().flatten()
     }
