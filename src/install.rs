@@ -102,6 +102,13 @@ fn apply_missing_files() -> Vec<(String, String)> {
 
     let extension: pg_sys::Oid = value("select e.oid from pg_catalog.pg_extension e where e.extname = 'analytics_ext'")
         .unwrap_or_else(|| pgrx::error!("extension analytics_ext is not installed in this database"));
+    // Those that audit changes go with the library; after a restore they are there.
+    let has_triggers: Option<bool> = session::as_owner(|| {
+        value(
+            "select pg_catalog.count(*) operator(pg_catalog.>) 0 from pg_catalog.pg_trigger t
+             where t.tgfoid operator(pg_catalog.=) 'analytics_private.note_changes()'::pg_catalog.regprocedure",
+        )
+    });
     let mut report = Vec::new();
     for file in FILES.iter().chain([&BRIDGE]) {
         let checksum = sha256_hex(file.sql.as_bytes());
@@ -138,8 +145,8 @@ fn apply_missing_files() -> Vec<(String, String)> {
         }
         report.push((file.name.to_owned(), status.to_owned()));
     }
-    if report.iter().any(|(_, status)| status == "repaired") {
-        // While the library was away its triggers were, too: whatever was changed is not on record, but that it could be is.
+    if has_triggers == Some(false) && report.iter().any(|(_, status)| status == "repaired") {
+        // What was changed meanwhile is not on record; that it could be is.
         session::as_owner(|| {
             run("select analytics_private.write_audit('extension.repaired', 'extension')", "the audit record");
         });

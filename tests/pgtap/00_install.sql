@@ -315,11 +315,8 @@ create temp table again as select * from analytics.install();
 set local search_path to :tap_path;
 select set_eq('select distinct status from again', array['repaired'], 'every file can run a second time');
 delete from before_install where line like 'analytics_private.installed_files%';
-select is(array(select action || ' ' || entity_type from analytics.audit_logs where id not in (select (substring(line from '"id": "([0-9a-f-]{36})"'))::uuid from before_install where line like 'analytics.audit_logs %')),
-  array['extension.repaired extension'], 'a repair is on record');
-select set_eq($$select t from pg_temp.contents(array(select pg_temp.tables() except select 'analytics_private.installed_files'::regclass), '{}') t
-    where t !~ '^(analytics_private.audit_pending|analytics.audit_logs \{.*"extension.repaired")'$$,
-  $$select line from before_install where line not like 'analytics\_private.audit\_pending%'$$, 'and changes no other row');
+select set_eq($$select t from pg_temp.contents(array(select pg_temp.tables() except select 'analytics_private.installed_files'::regclass), '{}') t$$,
+  'select line from before_install', 'a repair changes no row');
 
 update analytics_private.installed_files set checksum = 'other' where file = '40_access.sql';
 select throws_like('select analytics.install()', '%40_access.sql%', 'a file that was applied with other content is an error naming the file');
