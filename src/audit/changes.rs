@@ -83,34 +83,31 @@ fn note_changes<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a,
         Err(problem) => pgrx::error!("{problem}"),
     };
     // SAFETY: the trigger's table is open while it runs, and its transition tables are there.
-    let (reader, old, new) = unsafe {
-        let descriptor = (*data.tg_relation).rd_att;
-        (
-            Reader::of_table(data.tg_relation),
-            Transition::open(data.tg_oldtable, descriptor),
-            Transition::open(data.tg_newtable, descriptor),
-        )
+    let mut rows = unsafe {
+        let open = |rows| Transition::open(rows, (*data.tg_relation).rd_att);
+        Rows { old: open(data.tg_oldtable), new: open(data.tg_newtable) }
     };
-    let mut changes = Changes { table, reader, old, new };
-    let count = changes.count();
-    if count == 1 || count > 1 && count <= rows_per_record() {
-        changes.note_each();
-    } else if count > 0 {
-        changes.note_all(verb);
+    let count = rows.count();
+    if count > 0 {
+        // SAFETY: as above.
+        let reader = unsafe { Reader::of_table(data.tg_relation) };
+        if count == 1 || count <= rows_per_record() {
+            note_each(&table, &reader, &mut rows);
+        } else {
+            note_all(&table, &reader, &mut rows, verb);
+        }
     }
-    changes.close();
+    rows.close();
     Ok(None)
 }
 
-struct Changes<'a> {
-    table: Audited<'a>,
-    reader: Reader,
-    /// In the same order as the new ones.
+/// What a statement changed: old and new rows in the same order.
+struct Rows {
     old: Option<Transition>,
     new: Option<Transition>,
 }
 
-impl Changes<'_> {
+impl Rows {
     fn count(&self) -> usize {
         let count = |rows: &Option<Transition>| rows.as_ref().map_or(0, Transition::count);
         count(&self.old).max(count(&self.new))
@@ -119,87 +116,81 @@ impl Changes<'_> {
     fn close(self) {
         [self.old, self.new].into_iter().flatten().for_each(Transition::close);
     }
+}
 
-    /// A record for each row that is not what it was.
-    fn note_each(&mut self) {
-        let Self { table, reader, old, new } = self;
-        let (id_column, workspace_column) = (reader.column(table.id_column), reader.column(table.workspace_column));
-        let is_masked: Vec<bool> =
-            reader.columns.iter().map(|column| table.masked.split(',').any(|name| name == column.name)).collect();
-        let mut act = Act::now();
-        let mut note = |verb: &str,
-                        entity_id,
-                        workspace_id: Option<[u8; 16]>,
-                        old: Option<Object>,
-                        new: Option<Object>| {
-            let action = format!("{}.{verb}", table.entity_type);
-            let (old, new) = (old.map(Object::finish), new.map(Object::finish));
-            act.record(&action, table.entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
-        };
-        let whole = |row: &Row| {
-            let mut object = Object::default();
-            for (column, masked) in reader.columns.iter().zip(&is_masked) {
-                object.add(column, row.value(column), *masked);
-            }
-            object
-        };
-        let mut note_row = |before: Option<&Row>, after: Option<&Row>| {
-            let workspace = |row: Option<&Row>| row.and_then(|row| row.uuid(workspace_column));
-            match (before, after) {
-                (Some(before), Some(after)) if workspace(Some(before)) == workspace(Some(after)) => {
-                    let (mut old, mut new) = (Object::default(), Object::default());
-                    let mut has_changed = false;
-                    for (column, masked) in reader.columns.iter().zip(&is_masked) {
-                        let (was, is) = (before.value(column), after.value(column));
-                        if !TOUCHED.contains(&column.name.as_str()) && !column.same(was, is) {
-                            has_changed = true;
-                            old.add(column, was, *masked);
-                            new.add(column, is, *masked);
-                        }
-                    }
-                    if has_changed {
-                        note("updated", after.uuid(id_column), workspace(Some(after)), Some(old), Some(new));
-                    }
-                }
-                // Into another workspace: each of the two learns its half.
-                _ => {
-                    if let Some(before) = before {
-                        note("deleted", before.uuid(id_column), workspace(Some(before)), Some(whole(before)), None);
-                    }
-                    if let Some(after) = after {
-                        note("created", after.uuid(id_column), workspace(Some(after)), None, Some(whole(after)));
-                    }
-                }
-            }
-        };
-        let (mut before, mut after) = (Row::default(), Row::default());
-        let mut scratch = Scratch::new();
-        loop {
-            let was = old.as_mut().is_some_and(|old| old.read(&mut before)).then_some(&before);
-            let is = new.as_mut().is_some_and(|new| new.read(&mut after)).then_some(&after);
-            if was.is_none() && is.is_none() {
-                break;
-            }
-            interrupts::check();
-            scratch.run(|| note_row(was, is));
-        }
-    }
-
-    /// A record for each workspace, with a root over its rows before and one over those after.
-    fn note_all(&mut self, verb: &str) {
-        let Self { table, reader, old, new } = self;
-        let mut records: BTreeMap<Option<[u8; 16]>, Many> = BTreeMap::new();
-        for rows in leaves(reader, old.as_mut(), table.workspace_column) {
-            records.entry(rows.0).or_default().old = Some(rows.1);
-        }
-        for rows in leaves(reader, new.as_mut(), table.workspace_column) {
-            records.entry(rows.0).or_default().new = Some(rows.1);
-        }
+/// A record for each row that is not what it was.
+fn note_each(table: &Audited, reader: &Reader, Rows { old, new }: &mut Rows) {
+    let (id_column, workspace_column) = (reader.column(table.id_column), reader.column(table.workspace_column));
+    let is_masked: Vec<bool> =
+        reader.columns.iter().map(|column| table.masked.split(',').any(|name| name == column.name)).collect();
+    let mut act = Act::now();
+    let mut note = |verb: &str, entity_id, workspace_id: Option<[u8; 16]>, old: Option<Object>, new: Option<Object>| {
         let action = format!("{}.{verb}", table.entity_type);
-        let mut act = Act::now();
-        for (workspace_id, rows) in records {
-            act.note(&action, table.entity_type, None, workspace_id, &Jsonb::of(&rows.metadata()).stored());
+        let (old, new) = (old.map(Object::finish), new.map(Object::finish));
+        act.record(&action, table.entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
+    };
+    let whole = |row: &Row| {
+        let mut object = Object::default();
+        for (column, masked) in reader.columns.iter().zip(&is_masked) {
+            object.add(column, row.value(column), *masked);
         }
+        object
+    };
+    let mut note_row = |before: Option<&Row>, after: Option<&Row>| {
+        let workspace = |row: Option<&Row>| row.and_then(|row| row.uuid(workspace_column));
+        match (before, after) {
+            (Some(before), Some(after)) if workspace(Some(before)) == workspace(Some(after)) => {
+                let (mut old, mut new) = (Object::default(), Object::default());
+                let mut has_changed = false;
+                for (column, masked) in reader.columns.iter().zip(&is_masked) {
+                    let (was, is) = (before.value(column), after.value(column));
+                    if !TOUCHED.contains(&column.name.as_str()) && !column.same(was, is) {
+                        has_changed = true;
+                        old.add(column, was, *masked);
+                        new.add(column, is, *masked);
+                    }
+                }
+                if has_changed {
+                    note("updated", after.uuid(id_column), workspace(Some(after)), Some(old), Some(new));
+                }
+            }
+            // Into another workspace: each of the two learns its half.
+            _ => {
+                if let Some(before) = before {
+                    note("deleted", before.uuid(id_column), workspace(Some(before)), Some(whole(before)), None);
+                }
+                if let Some(after) = after {
+                    note("created", after.uuid(id_column), workspace(Some(after)), None, Some(whole(after)));
+                }
+            }
+        }
+    };
+    let (mut before, mut after) = (Row::default(), Row::default());
+    let mut scratch = Scratch::new();
+    loop {
+        let was = old.as_mut().is_some_and(|old| old.read(&mut before)).then_some(&before);
+        let is = new.as_mut().is_some_and(|new| new.read(&mut after)).then_some(&after);
+        if was.is_none() && is.is_none() {
+            break;
+        }
+        interrupts::check();
+        scratch.run(|| note_row(was, is));
+    }
+}
+
+/// A record for each workspace, with a root over its rows before and one over those after.
+fn note_all(table: &Audited, reader: &Reader, Rows { old, new }: &mut Rows, verb: &str) {
+    let mut records: BTreeMap<Option<[u8; 16]>, Many> = BTreeMap::new();
+    for rows in leaves(reader, old.as_mut(), table.workspace_column) {
+        records.entry(rows.0).or_default().old = Some(rows.1);
+    }
+    for rows in leaves(reader, new.as_mut(), table.workspace_column) {
+        records.entry(rows.0).or_default().new = Some(rows.1);
+    }
+    let action = format!("{}.{verb}", table.entity_type);
+    let mut act = Act::now();
+    for (workspace_id, rows) in records {
+        act.note(&action, table.entity_type, None, workspace_id, &Jsonb::of(&rows.metadata()).stored());
     }
 }
 
