@@ -129,6 +129,8 @@ test("a comment makes the pull of posts due, and the next one waits its turn", a
   // What is due is looked at while nobody pulls.
   await sql`insert into analytics_private.provider_limits (provider, paused_until) values ('instagram', now() + interval '1 hour')
             on conflict (provider) do update set paused_until = excluded.paused_until`;
+  // A sidecar that began to take pulls before the pause is waited for.
+  await sql.begin((tx) => tx`lock table analytics_private.account_schedules in exclusive mode`);
   await until(() => schedule(account, "posts"), ({ claim }) => !claim);
   const pulledBefore = (time) => sql`update analytics_private.account_schedules set next_at = now() + interval '1 hour', succeeded_at = now() - ${time}::interval, failures = 0
     where social_account_id = ${account.id} and kind = 'posts'`;
