@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{direct_function_call, direct_function_call_as_datum, impl_sql_translatable, pg_sys};
 
 use super::json::{StoredJsonb, write_numeric_value};
+use super::session;
 
 /// An argument that is one row.
 pub struct RowDatum(pg_sys::Datum);
@@ -301,7 +302,8 @@ unsafe fn as_json(column: &Column, value: pg_sys::Datum) -> pg_sys::JsonbValue {
                 string(CStr::from_ptr(buffer).to_bytes())
             }
             kind if pg_sys::get_element_type(kind) != pg_sys::InvalidOid => {
-                let text = direct_function_call::<pg_sys::Datum>(pg_sys::array_to_json, &[Some(value)])
+                let array_to_json = || direct_function_call::<pg_sys::Datum>(pg_sys::array_to_json, &[Some(value)]);
+                let text = neutrally(pg_sys::get_element_type(kind), array_to_json)
                     .and_then(|json| <&str>::from_datum(json, false))
                     .and_then(|json| std::ffi::CString::new(json).ok());
                 match text
@@ -341,6 +343,28 @@ unsafe fn output(column: &Column, value: pg_sys::Datum) -> pg_sys::JsonbValue {
     unsafe {
         let (mut function, mut is_varlena) = (pg_sys::InvalidOid, false);
         pg_sys::getTypeOutputInfo(column.kind, &mut function, &mut is_varlena);
-        string(CStr::from_ptr(pg_sys::OidOutputFunctionCall(function, value)).to_bytes())
+        let text = neutrally(column.kind, || pg_sys::OidOutputFunctionCall(function, value));
+        string(CStr::from_ptr(text).to_bytes())
+    }
+}
+
+/// Runs `print` with the settings that values of a type may be printed by at what they are for everybody.
+fn neutrally<R>(kind: pg_sys::Oid, print: impl FnOnce() -> R) -> R {
+    const SETTINGS: [(&CStr, &CStr); 5] = [
+        (c"timezone", c"UTC"),
+        (c"datestyle", c"ISO, YMD"),
+        (c"intervalstyle", c"postgres"),
+        (c"extra_float_digits", c"1"),
+        (c"bytea_output", c"hex"),
+    ];
+    match kind {
+        // The frequent ones, which no setting changes.
+        pg_sys::UUIDOID
+        | pg_sys::TEXTOID
+        | pg_sys::VARCHAROID
+        | pg_sys::INT8OID
+        | pg_sys::INT4OID
+        | pg_sys::INETOID => print(),
+        _ => session::with_settings(&SETTINGS, print),
     }
 }

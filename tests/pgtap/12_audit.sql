@@ -9,14 +9,18 @@ insert into analytics.workspace_members (workspace_id, user_id, role) values (:'
 
 -- A table that people edit, with a column of every kind that is read without its output function.
 create table analytics.things (id uuid primary key, workspace_id uuid, name text, secret text, amount numeric, count bigint, at timestamptz, day date, tags text[], document jsonb,
-  ratio double precision, is_done boolean, span interval, gone integer, updated_at timestamptz default clock_timestamp());
+  ratio double precision, is_done boolean, span interval, gone integer, times timestamptz[], parts double precision[], period tstzrange, icon bytea, updated_at timestamptz default clock_timestamp());
 alter table analytics.things drop column gone;
 alter table analytics.things owner to analytics_owner;
 select analytics_private.audit_changes('analytics.things', 'thing', masked => '{secret}');
+create table analytics.parted (id uuid, workspace_id uuid) partition by list (id);
+select throws_ok(format('select analytics_private.audit_changes(%s)', a), 'PT400', null, 'not audited: ' || left(a, 40))
+from unnest(array[$$'analytics.parted', 'part'$$, $$'analytics.things', 'thing', masked => '{"a,b"}'$$, format('%L, %L', 'analytics.things', repeat('x', 55))]) a;
 create function pg_temp.thing(n integer, workspace uuid) returns void language sql as $$
-  insert into analytics.things (id, workspace_id, name, secret, amount, count, at, day, tags, document, ratio, is_done, span)
+  insert into analytics.things (id, workspace_id, name, secret, amount, count, at, day, tags, document, ratio, is_done, span, times, parts, period, icon)
   values (('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, workspace, 'thing ' || n, 'hush', 1.50, 5300000000, '2026-01-02 03:04:05.000006+00', '2026-02-28',
-    array['a', null, 'c'], '{"b": [1, 2.50, {"c": null}], "a": true}', 0.1, true, '1 day')
+    array['a', null, 'c'], '{"b": [1, 2.50, {"c": null}], "a": true}', 0.1, true, '1 day',
+    array['2026-01-02 03:04:05+00'::timestamptz], array[0.1::float8 + 0.2::float8], tstzrange('2026-01-02 03:04:05+00', null), '\xff00')
 $$;
 create view pg_temp.noted as
   select l.action, l.entity_id, l.workspace_id, p.old_values, p.new_values, l.metadata, l.id, l."timestamp"
@@ -28,7 +32,8 @@ select set_config('request.headers', '{"x-forwarded-for": "203.0.113.9", "user-a
 select pg_temp.act_with(jsonb_build_object('sub', :'ada', 'role', 'authenticated')::text, 'none');
 select pg_temp.thing(1, :'studio');
 select is((select new_values - 'updated_at' from pg_temp.noted), '{"id": "00000000-0000-4000-8000-000000000001", "name": "thing 1", "secret": "***", "amount": 1.50, "count": 5300000000, "at": "2026-01-02T03:04:05.000006+00:00",
-  "day": "2026-02-28", "tags": ["a", null, "c"], "document": {"a": true, "b": [1, 2.50, {"c": null}]}, "ratio": 0.1, "is_done": true, "span": "1 day"}'::jsonb || jsonb_build_object('workspace_id', :'studio'),
+  "day": "2026-02-28", "tags": ["a", null, "c"], "document": {"a": true, "b": [1, 2.50, {"c": null}]}, "ratio": 0.1, "is_done": true, "span": "1 day",
+  "times": ["2026-01-02T03:04:05+00:00"], "parts": [0.30000000000000004], "period": "[\"2026-01-02 03:04:05+00\",)", "icon": "\\xff00"}'::jsonb || jsonb_build_object('workspace_id', :'studio'),
   'an insert is recorded with every column, as its type is in jsonb, secrets masked');
 select is((select to_jsonb(l) - '{id,timestamp,personal_digest}'::text[] from analytics.audit_logs l where entity_type = 'thing'),
   jsonb_build_object('workspace_id', :'studio', 'actor_id', :'ada', 'actor_login', session_user, 'action', 'thing.created', 'entity_type', 'thing', 'entity_id', '00000000-0000-4000-8000-000000000001',
@@ -57,6 +62,19 @@ select is((select metadata ->> 'new_root' from pg_temp.noted where metadata ? 'r
   (select analytics_private.rows_root(t, 'workspace_id' order by t.name desc) -> 0 ->> 'root' from analytics.things t where workspace_id is not null), 'which anybody who has the rows can work out, in any order');
 delete from analytics.things;
 select is((select count(*) from pg_temp.noted where action = 'thing.deleted' and metadata ? 'rows'), 2::bigint, 'a large delete too');
+set local work_mem = '64kB';
+insert into analytics.things (id, workspace_id, name) select gen_random_uuid(), :'studio', repeat(md5(n::text), 100) from generate_series(1, 500) n;
+reset work_mem;
+select is((select metadata ->> 'new_root' from pg_temp.noted where action = 'thing.created' and metadata ? 'rows'),
+  (select analytics_private.rows_root(t, 'workspace_id') -> 0 ->> 'root' from analytics.things t), 'and one that does not fit into memory');
+delete from analytics.things where false;
+with moved as (insert into analytics.things (id, workspace_id, name) values ('00000000-0000-4000-8000-000000000777', :'studio', 'merged') returning id)
+  select count(*) from moved \g /dev/null
+merge into analytics.things t using (values ('00000000-0000-4000-8000-000000000777'::uuid, 'seven'), ('00000000-0000-4000-8000-000000000778', 'eight')) v (id, name) on v.id = t.id
+  when matched then update set name = v.name when not matched then insert (id, workspace_id, name) values (v.id, null, v.name);
+insert into analytics.things (id, name) values ('00000000-0000-4000-8000-000000000778', 'nine'), ('00000000-0000-4000-8000-000000000779', 'ten') on conflict (id) do update set name = excluded.name;
+select is(array(select action || ' ' || right(entity_id::text, 1) || ' ' || coalesce(old_values ->> 'name', '-') || ' ' || (new_values ->> 'name') from pg_temp.noted where entity_id::text like '%000000077_' order by id),
+  array['thing.created 7 - merged', 'thing.updated 7 merged seven', 'thing.created 8 - eight', 'thing.updated 8 eight nine', 'thing.created 9 - ten'], 'MERGE and ON CONFLICT: each row by what happened to it');
 truncate analytics.things;
 select is((select count(*) from pg_temp.noted where action = 'thing.truncated'), 1::bigint, 'a truncate too');
 select isnt(analytics_private.write_audit(repeat('long', 100), repeat('long', 100), null, null), null, 'no record is refused for what it says');
@@ -119,7 +137,8 @@ set local timezone = 'Pacific/Kiritimati'; set local datestyle = 'German'; set l
 select is(pg_temp.digest('{"a": 1.1}'), :'digest', 'nor do the session''s settings');
 select is((select v ->> 'ok' from analytics.verify_audit(:'studio') v), 'true', 'under which everything verifies');
 select pg_temp.thing(900, :'studio');
-select is((select new_values ->> 'at' from pg_temp.noted where new_values ->> 'name' = 'thing 900'), '2026-01-02T03:04:05.000006+00:00', 'what is recorded is in UTC');
+select is((select new_values - '{id,name,updated_at}'::text[] from pg_temp.noted where new_values ->> 'name' = 'thing 900'),
+  (select new_values - '{id,name,updated_at}'::text[] from pg_temp.noted where new_values ->> 'name' = 'thing 1' and workspace_id = :'studio' order by id limit 1), 'and what is recorded is printed alike');
 reset timezone; reset datestyle; reset extra_float_digits; reset intervalstyle; reset bytea_output;
 set local timezone = 'UTC';
 
