@@ -303,10 +303,11 @@ declare
   alias record;
   list record;
   first_kind integer;
-  numbers bigint[];
-  found jsonb[];
-  taken integer;
-  items jsonb[] := array[]::jsonb[];
+  room integer;
+  people bigint;
+  found jsonb;
+  last_number bigint;
+  items jsonb := jsonb_build_array();
   last_place bigint[];
   more boolean := false;
 begin
@@ -328,24 +329,24 @@ begin
     for which in first_kind..first_kind + 2 loop
       continue when follower_changes_page.change_type <> kinds[which] or list.captured_at = place_at and which < place[2]
         or case which - first_kind when 0 then list.gained when 1 then list.lost else list.gone end is null;
-      select array_agg(c.number order by c.number), array_agg(jsonb_build_object(
+      room := size - jsonb_array_length(items);
+      select count(*), jsonb_agg(c.item order by c.number) filter (where c.place <= room), max(c.number) filter (where c.place <= room) into people, found, last_number
+      from (
+        select c.number, row_number() over (order by c.number) as place, jsonb_build_object(
           'id', c.id, 'social_account_id', account.id, 'relation', list.relation, 'change_type', kinds[which], 'timestamp', list.captured_at,
           'user_id', c.user_id, 'username', c.username, 'full_name', c.full_name, 'profile_pic_url', c.profile_pic_url, 'verified', c.verified,
-          'follower_count', c.follower_count, 'details_at', c.details_at, 'extra_data', c.extra_data, 'returned', c.has_returned, 'followed_at', c.since) order by c.number)
-      into numbers, found
-      from analytics_private.changed_people(account.workspace_id, account.platform, account.id, list.captured_at, which, list.gained, list.lost, list.gone, list.returned,
-        list.followed_at, alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, size + 1 - cardinality(items)) c;
-      continue when found is null;
-      taken := least(cardinality(found), size - cardinality(items));
-      items := items || found[:taken];
-      if taken > 0 then
-        last_place := array[analytics_private.to_microseconds(list.captured_at), which, numbers[taken]];
+          'follower_count', c.follower_count, 'details_at', c.details_at, 'extra_data', c.extra_data, 'returned', c.has_returned, 'followed_at', c.since) as item
+        from analytics_private.changed_people(account.workspace_id, account.platform, account.id, list.captured_at, which, list.gained, list.lost, list.gone, list.returned,
+          list.followed_at, alias.from_numbers, alias.to_numbers, case when list.captured_at = place_at and which = place[2] then place[3] end, room + 1) c) c;
+      if found is not null then
+        items := items || found;
+        last_place := array[analytics_private.to_microseconds(list.captured_at), which, last_number];
       end if;
-      more := cardinality(found) > taken;
+      more := people > room;
       exit lists when more;
     end loop;
   end loop;
-  return jsonb_build_object('items', to_jsonb(items), 'next_cursor', case when more then analytics_private.encode_place(last_place) end);
+  return jsonb_build_object('items', items, 'next_cursor', case when more then analytics_private.encode_place(last_place) end);
 end
 $$;
 comment on function analytics.follower_changes_page(uuid, timestamptz, timestamptz, text, text, integer) is

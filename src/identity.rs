@@ -62,6 +62,9 @@ pub struct Caller {
     pub moment: i64,
     /// Answers given to policies: is the caller's window on this profile open?
     pub windows: HashMap<[u8; 16], bool>,
+    /// And in which workspaces he has at least the role at this place of `ROLES`. All queries of a stable function share a
+    /// snapshot, and each of them asks.
+    workspaces: [Option<Vec<Uuid>>; ROLES.len()],
 }
 
 /// Runs `ask` with the caller, resolved once per snapshot, and again after a second: policies ask for every row.
@@ -90,6 +93,7 @@ pub fn with_caller<R>(ask: impl FnOnce(&mut Caller) -> R) -> R {
                 found_at: ticks,
                 moment: judged_by(session::now()),
                 windows: HashMap::new(),
+                workspaces: Default::default(),
             };
             return ask(cached.insert(caller));
         }
@@ -197,9 +201,22 @@ fn workspace_ids(minimum_role: &str) -> Vec<Uuid> {
         .report(PgLogLevel::ERROR);
         return Vec::new();
     };
-    let Some(user) = with_caller(|caller| caller.active) else { return Vec::new() };
-    let roles: Vec<&str> = ROLES[..=lowest].to_vec();
-    let (Some(user), Some(roles)) = (user.into_datum(), roles.into_datum()) else { return Vec::new() };
+    let (active, known) = with_caller(|caller| (caller.active, caller.workspaces[lowest].clone()));
+    let Some(user) = active else { return Vec::new() };
+    if let Some(known) = known {
+        return known;
+    }
+    let found = find_workspaces(user, &ROLES[..=lowest]);
+    with_caller(|caller| {
+        if caller.active == active {
+            caller.workspaces[lowest] = Some(found.clone());
+        }
+    });
+    found
+}
+
+fn find_workspaces(user: Uuid, roles: &[&str]) -> Vec<Uuid> {
+    let (Some(user), Some(roles)) = (user.into_datum(), roles.to_vec().into_datum()) else { return Vec::new() };
     let mut found = Vec::new();
     session::as_owner(|| {
         WORKSPACES.with(|lookup| {
