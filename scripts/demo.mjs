@@ -196,7 +196,8 @@ async function followers(supabase) {
 // Two months of an account's numbers, as a job or a member records them: invented, with three days that nobody captured.
 async function record(supabase, account) {
   const DAY = 86_400_000;
-  const midnight = Math.floor(Date.now() / DAY) * DAY;
+  // A day's numbers are captured six hours after its end.
+  const midnight = Math.floor((Date.now() - DAY / 4) / DAY) * DAY;
   const at = (ago, hours = 0) => new Date(midnight - ago * DAY + hours * 3_600_000).toISOString();
   const days = Array.from({ length: 60 }, (_, i) => 60 - i).filter((ago) => ago < 11 || ago > 13);
   const captures = days.flatMap((ago) => [
