@@ -1,6 +1,6 @@
 //! What statements change, noted by a trigger: a record for each row or, of many rows, one with a Merkle root over them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ffi::CStr;
 
@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use super::records::Act;
+use super::records::{Act, Deed, NO_VALUES};
 use super::unreadable;
 use crate::pg::aggregate;
 use crate::pg::interrupts;
@@ -77,7 +77,9 @@ fn note_changes<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a,
         Ok(PgTriggerOperation::Update) => "updated",
         Ok(PgTriggerOperation::Delete) => "deleted",
         Ok(PgTriggerOperation::Truncate) => {
-            Act::now().note(&format!("{entity_type}.truncated"), entity_type, None, None, &no_metadata());
+            let action = format!("{entity_type}.truncated");
+            let deed = Deed { action: &action, entity_type, entity_id: None, workspace_id: None };
+            Act::now().record(deed, &no_metadata(), NO_VALUES, NO_VALUES);
             return Ok(None);
         }
         Err(problem) => pgrx::error!("{problem}"),
@@ -126,8 +128,9 @@ fn note_each(table: &Audited, reader: &Reader, Rows { old, new }: &mut Rows) {
     let mut act = Act::now();
     let mut note = |verb: &str, entity_id, workspace_id: Option<[u8; 16]>, old: Option<Object>, new: Option<Object>| {
         let action = format!("{}.{verb}", table.entity_type);
+        let deed = Deed { action: &action, entity_type: table.entity_type, entity_id, workspace_id };
         let (old, new) = (old.map(Object::finish), new.map(Object::finish));
-        act.record(&action, table.entity_type, entity_id, workspace_id, &no_metadata(), old.as_ref(), new.as_ref());
+        act.record(deed, &no_metadata(), old.as_ref(), new.as_ref());
     };
     let whole = |row: &Row| {
         let mut object = Object::default();
@@ -181,20 +184,25 @@ fn note_each(table: &Audited, reader: &Reader, Rows { old, new }: &mut Rows) {
 /// A record for each workspace, with a root over its rows before and one over those after.
 fn note_all(table: &Audited, reader: &Reader, Rows { old, new }: &mut Rows, verb: &str) {
     let mut records: BTreeMap<Option<[u8; 16]>, Many> = BTreeMap::new();
-    for rows in leaves(reader, old.as_mut(), table.workspace_column) {
-        records.entry(rows.0).or_default().old = Some(rows.1);
+    for (workspace_id, rows) in leaves(reader, old.as_mut(), table.workspace_column) {
+        records.entry(workspace_id).or_default().old = Some(rows);
     }
-    for rows in leaves(reader, new.as_mut(), table.workspace_column) {
-        records.entry(rows.0).or_default().new = Some(rows.1);
+    for (workspace_id, rows) in leaves(reader, new.as_mut(), table.workspace_column) {
+        records.entry(workspace_id).or_default().new = Some(rows);
     }
     let action = format!("{}.{verb}", table.entity_type);
     let mut act = Act::now();
     for (workspace_id, rows) in records {
-        act.note(&action, table.entity_type, None, workspace_id, &Jsonb::of(&rows.metadata()).stored());
+        let deed = Deed { action: &action, entity_type: table.entity_type, entity_id: None, workspace_id };
+        act.record(deed, &Jsonb::of(&rows.metadata()).stored(), NO_VALUES, NO_VALUES);
     }
 }
 
-fn leaves(reader: &Reader, rows: Option<&mut Transition>, workspace_column: &str) -> HashMap<Option<[u8; 16]>, Leaves> {
+fn leaves(
+    reader: &Reader,
+    rows: Option<&mut Transition>,
+    workspace_column: &str,
+) -> BTreeMap<Option<[u8; 16]>, Leaves> {
     let mut found = Workspaces::default();
     let (mut row, mut scratch) = (Row::default(), Scratch::new());
     if let Some(rows) = rows {
@@ -280,7 +288,7 @@ fn sorted_root(leaves: &[Hash]) -> Hash {
 #[derive(Default)]
 struct Workspaces {
     buffer: Canonical,
-    leaves: HashMap<Option<[u8; 16]>, Leaves>,
+    leaves: BTreeMap<Option<[u8; 16]>, Leaves>,
 }
 
 impl Workspaces {
@@ -360,10 +368,10 @@ struct RowsOf {
 fn rows_root_end(state: Internal) -> Option<Jsonb> {
     // SAFETY: only rows_root_add makes the state.
     let state = unsafe { state.get::<RowsState>() }?;
-    let mut found: Vec<_> = state.found.leaves.iter().collect();
-    found.sort_unstable_by_key(|(workspace, _)| **workspace);
-    let found: Vec<RowsOf> = found
-        .into_iter()
+    let found: Vec<RowsOf> = state
+        .found
+        .leaves
+        .iter()
         .map(|(workspace, leaves)| RowsOf {
             workspace_id: workspace.map(|id| uuid::Uuid::from_bytes(id).to_string()),
             rows: leaves.rows,

@@ -22,6 +22,19 @@ pub(super) struct Act {
     buffer: Canonical,
 }
 
+/// What is done, and to what.
+#[derive(Clone, Copy)]
+pub(super) struct Deed<'a> {
+    pub action: &'a str,
+    pub entity_type: &'a str,
+    pub entity_id: Option<[u8; 16]>,
+    /// None: the installation's.
+    pub workspace_id: Option<[u8; 16]>,
+}
+
+/// For a record without values.
+pub(super) const NO_VALUES: Option<&StoredJsonb<Vec<u8>>> = None;
+
 const RECORDS: Table<11> = Table {
     schema: c"analytics_private",
     name: c"audit_logs",
@@ -72,27 +85,10 @@ impl Act {
         }
     }
 
-    /// Stores a record without values.
-    pub(super) fn note<B: AsRef<[u8]>>(
-        &mut self,
-        action: &str,
-        entity_type: &str,
-        entity_id: Option<[u8; 16]>,
-        workspace_id: Option<[u8; 16]>,
-        metadata: &StoredJsonb<B>,
-    ) {
-        let none: Option<&StoredJsonb<Vec<u8>>> = None;
-        self.record(action, entity_type, entity_id, workspace_id, metadata, none, none);
-    }
-
     /// Stores a record, what is personal of it, and that it waits to be sealed.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn record<B: AsRef<[u8]>, C: AsRef<[u8]>>(
         &mut self,
-        action: &str,
-        entity_type: &str,
-        entity_id: Option<[u8; 16]>,
-        workspace_id: Option<[u8; 16]>,
+        Deed { action, entity_type, entity_id, workspace_id }: Deed,
         metadata: &StoredJsonb<B>,
         old_values: Option<&StoredJsonb<C>>,
         new_values: Option<&StoredJsonb<C>>,
@@ -179,15 +175,13 @@ fn add_audit_record(
     old_values: Option<StoredJsonb<&[u8]>>,
     new_values: Option<StoredJsonb<&[u8]>>,
 ) -> Uuid {
-    let id = Act::now().record(
+    let deed = Deed {
         action,
         entity_type,
-        entity_id.map(|id| *id.as_bytes()),
-        workspace_id.map(|id| *id.as_bytes()),
-        &metadata,
-        old_values.as_ref(),
-        new_values.as_ref(),
-    );
+        entity_id: entity_id.map(|id| *id.as_bytes()),
+        workspace_id: workspace_id.map(|id| *id.as_bytes()),
+    };
+    let id = Act::now().record(deed, &metadata, old_values.as_ref(), new_values.as_ref());
     session::end_command();
     id
 }

@@ -350,12 +350,13 @@ unsafe fn output(column: &Column, value: pg_sys::Datum) -> pg_sys::JsonbValue {
 
 /// Runs `print` with the settings that values of a type may be printed by at what they are for everybody.
 fn neutrally<R>(kind: pg_sys::Oid, print: impl FnOnce() -> R) -> R {
-    const SETTINGS: [(&CStr, &CStr); 5] = [
+    const SETTINGS: [(&CStr, &CStr); 6] = [
         (c"timezone", c"UTC"),
         (c"datestyle", c"ISO, YMD"),
         (c"intervalstyle", c"postgres"),
         (c"extra_float_digits", c"1"),
         (c"bytea_output", c"hex"),
+        (c"lc_monetary", c"C"),
     ];
     match kind {
         // The frequent ones, which no setting changes.

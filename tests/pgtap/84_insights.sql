@@ -102,6 +102,13 @@ delete from analytics.metrics_snapshots where metric = 'saves' and measured_at =
 select is((analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[]'))[3], (now() at time zone 'UTC')::date - 7, 'and a day with a gap');
 select is(array_length(analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[{"subject": "account", "api_name": "saves"}]'), 1), 2, 'but not for a metric that is refused');
 select is(array_length(analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[{"subject": "feed", "api_name": "saves"}]'), 1), 3, 'of an account');
+-- Of a day without a value only the date is known: it may be California's, which ends eight hours after UTC's.
+insert into analytics.metrics_snapshots (workspace_id, social_account_id, metric, measured_at, captured_at, reason, source)
+select :'studio', pg_temp.acc(1), 'saves', pg_temp.day(b), pg_temp.day(b) + h * interval '1 hour', 'asked for', 'api' from (values (7, 79), (8, 79), (9, 80)) v (b, h);
+delete from analytics.metrics_snapshots where metric = 'saves' and measured_at in (pg_temp.day(8), pg_temp.day(9)) and value is not null and social_account_id = pg_temp.acc(1);
+select is((analytics_private.insight_days('instagram', :'studio', pg_temp.acc(1), '[]'))[3:], array[(now() at time zone 'UTC')::date - 7, (now() at time zone 'UTC')::date - 8], 'such a day is asked for again until 48 hours after that');
+select is(array(select analytics_private.missing_reason(r, pg_temp.day(9), pg_temp.day(9) + h * interval '1 hour', 500) like 'not answered yet%' from analytics.metric_registry r cross join unnest(array[79, 80]) h
+  where r.platform = 'instagram' and r.scope = 'account' and r.metric = 'saves' order by h), array[true, false], 'and is late as long');
 
 -- A small account.
 select pg_temp.connect(:'studio', :'owner', 2) \g /dev/null
